@@ -1,0 +1,134 @@
+"""Opening a delimited text file of orders: encoding, separator, headings and ragged rows."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import glob
+import gzip
+from pathlib import Path
+from typing import Any
+
+from custkit.errors import DataError
+from custkit.order_files import OrderFile, column_names, count, shortened
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+SAMPLE_BYTES = 65_536  # enough lines to see the separator, below the csv module's limit for one value
+CHUNK_BYTES = 1_048_576
+SHARE_CHINESE = 0.9  # of the non-ASCII characters: Western text read as Chinese stays far below
+
+
+def open_csv(con: Any, path: Path, folder: Path) -> OrderFile:
+    """A delimited text file; one that is not UTF-8 is first rewritten as UTF-8 in `folder`."""
+    zipped = path.open("rb").read(2) == b"\x1f\x8b"
+    opener = gzip.open if zipped else open
+    encoding, notes = _encoding(path, opener)
+    name, original = path.name, path
+    if encoding != "utf-8":
+        path, zipped = folder / "orders.csv", False
+        with opener(original, "rb") as binary, path.open("w", encoding="utf-8", newline="") as target:
+            for piece in codecs.getreader(encoding)(binary, errors="replace"):
+                target.write(piece)
+        opener = open
+    with opener(path, "rb") as stream:
+        sample = stream.read(SAMPLE_BYTES).decode("utf-8-sig", errors="ignore")
+    if not sample.strip():
+        raise DataError(f"{name}: the file is empty (nothing but blank lines)")
+    skip, delimiter, headings, rows = _layout(sample)
+    if len(headings) == 1:
+        seen = [word for sign, word in DELIMITERS.items() if sign in headings[0]]
+        why = (
+            f"its heading row is one quoted text with {' and '.join(seen)} in it; take the outer quotes away"
+            if seen
+            else "separate the columns with comma, semicolon, tab or vertical bar"
+        )
+        raise DataError(f"{name}: only one column was found, {shortened(headings[0])}: {why}")
+    if rows == 0:
+        raise DataError(f"{name}: the file has a heading row but no rows under it")
+    if delimiter != ",":
+        notes.append(f"Columns are separated by {DELIMITERS[delimiter]}.")
+    relation = con.read_csv(
+        glob.escape(str(path.absolute())),
+        header=True,
+        auto_detect=False,
+        skiprows=skip,
+        delimiter=delimiter,
+        quotechar='"',
+        escapechar='"',
+        columns=dict.fromkeys(column_names(len(headings)), "varchar"),
+        compression="gzip" if zipped else "none",
+        store_rejects=True,
+    )
+    relation.create_view("file")
+    return OrderFile(name, headings, f"rowid + {skip + 2}", notes)
+
+
+def _layout(sample: str) -> tuple[int, str, list[str], int]:
+    """Lines to skip, separator, headings, and how many rows the sample shows under the headings."""
+    lines = sample.splitlines(keepends=True)
+    skip, given = 0, None
+    while lines and (not lines[0].strip() or lines[0].lower().startswith("sep=")):
+        sign = lines.pop(0).strip()[4:5]  # Excel's own first line "sep=;"
+        skip, given = skip + 1, sign or given
+    best = None
+    for delimiter in [given] if given in DELIMITERS else DELIMITERS:
+        table = [row for row in csv.reader(lines[:200], delimiter=delimiter) if row]
+        width = len(table[0]) if table else 0
+        same = sum(len(row) == width for row in table[1:])
+        score = (width > 1, same, width)
+        if best is None or score > best[0]:
+            headings = [heading.strip() for heading in table[0]] if table else []
+            best = (score, delimiter, headings, len(table) - 1)
+    return skip, *best[1:]
+
+
+def _encoding(path: Path, opener: Any) -> tuple[str, list[str]]:
+    """Encoding of a text file, with a note unless it is UTF-8."""
+    with opener(path, "rb") as stream:
+        chunk = stream.read(CHUNK_BYTES)
+        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16", ["The file is UTF-16 text (Excel's Unicode text) and was read as such."]
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        while chunk:
+            if b"\0" in chunk:
+                raise DataError(f"{path.name}: this is not text. Export the orders as CSV, .xlsx or Parquet")
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                break
+            chunk = stream.read(CHUNK_BYTES)
+        else:
+            return "utf-8", []
+    chinese = _looks_chinese(chunk)
+    name = "GB18030 (Chinese)" if chinese else "Windows-1252 (Western European)"
+    note = f"The file is not UTF-8; it was read as {name}. If names look wrong, save it as CSV UTF-8."
+    return "gb18030" if chinese else "cp1252", [note]
+
+
+def _looks_chinese(chunk: bytes) -> bool:
+    """Whether bytes read as GB18030 give Chinese: Western text so read gives few and rare characters."""
+    text = chunk.decode("gb18030", errors="replace")
+    foreign = [letter for letter in text if ord(letter) > 127]
+    common = 0
+    for letter in foreign:
+        pair = letter.encode("gb18030")
+        common += len(pair) == 2 and min(pair) >= 0xA1  # the everyday set GB 2312 has both bytes high
+    return bool(foreign) and common >= SHARE_CHINESE * len(foreign)
+
+
+def ragged_rows(con: Any) -> list[str]:
+    """Faults about CSV rows that have not the headings' number of columns, once ``file`` was read."""
+    tables = {name for (name,) in con.execute("select table_name from duckdb_tables()").fetchall()}
+    if "reject_errors" not in tables:
+        return []
+    rows = con.execute(
+        "select line, any_value(error_message), any_value(csv_line) from reject_errors "
+        "where trim(csv_line) <> '' group by line order by line"
+    ).fetchall()
+    if not rows:
+        return []
+    first = "; ".join(f"row {line}: {message} in {shortened(text)}" for line, message, text in rows[:3])
+    return [
+        f"{count(len(rows), 'row does', 'rows do')} not fit the columns of the heading row ({first}). Put a "
+        "value that holds the separator or a line break in double quotes, and close every quote"
+    ]

@@ -1,0 +1,177 @@
+"""What happens to each row of an order file: used, or set aside for one reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from custkit.order_files import OrderFile, count
+from custkit.order_values import Reading
+
+# Why a row is set aside. A row with several faults gets the first of them in this order.
+REASONS = (
+    "no customer id",
+    "no order date",
+    "order date cannot be read",
+    "order date in the future",
+    "no amount",
+    "amount is not a number",
+    "after the observation end",
+    "repeats an earlier order line",
+    "refund without a purchase that day",
+    "purchases of the day refunded in full",
+    "amount is zero",
+)
+(NO_ID, NO_DATE, BAD_DATE, FUTURE, NO_AMOUNT, BAD_AMOUNT, LATE, REPEATED, REFUND, REFUNDED, ZERO) = range(
+    1, len(REASONS) + 1
+)
+MONEY_DIGITS = 6  # a day's net is rounded to this, so that 0.1 + 0.2 - 0.3 counts as zero
+
+
+def load_raw(con: Any, file: OrderFile, roles: dict[str, int]) -> None:
+    """Table ``raw``: the columns with a role, as they are, and a fingerprint of the whole line."""
+    chosen = "".join(f"c{i} as {role}, " for role, i in roles.items())
+    sheet = "sheet_row, " if file.row == "sheet_row" else ""
+    every = ", ".join(f"c{i}" for i in range(len(file.headings)))
+    con.execute(f"create table raw as select {chosen}{sheet}hash({every}) as line from file")
+
+
+def judge_rows(con: Any, readings: dict[str, Reading], today: dt.date) -> None:
+    """Table ``judged``: every row as read, with the number of the first reason its own values give, or 0."""
+    factors = ["amount"] if "amount" in readings else ["quantity", "unit_price"]
+    blank = " or ".join(f"clean(cast({factor} as varchar)) is null" for factor in factors)
+    order_id = readings["order_id"].sql if "order_id" in readings else "null"
+    params = {key: value for reading in readings.values() for key, value in reading.params.items()}
+    con.execute(
+        f"""
+        create table judged as
+        select *, case
+            when customer_id is null then {NO_ID}
+            when order_date is null then if(no_date, {NO_DATE}, {BAD_DATE})
+            when order_date > $today then {FUTURE}
+            when amount is null then if(no_amount, {NO_AMOUNT}, {BAD_AMOUNT})
+            else 0 end::utinyint as reason
+        from (
+            select rowid as position, line, {readings["customer_id"].sql} as customer_id,
+                {readings["order_date"].sql} as order_date,
+                {" * ".join(f"({readings[factor].sql})" for factor in factors)} as amount,
+                {order_id} as order_id,
+                clean(cast(order_date as varchar)) is null as no_date, {blank} as no_amount
+            from (select rowid, * from raw)
+        )
+        """,
+        params | {"today": today},
+    )
+
+
+def last_order_date(con: Any) -> dt.date | None:
+    """Last date of an order that can be used; None if none can."""
+    return con.execute("select max(order_date) from judged where reason = 0").fetchone()[0]
+
+
+def set_aside(con: Any, file: OrderFile, roles: dict[str, int], end: dt.date) -> None:
+    """Tables ``orders`` (rows used) and ``rejected`` (row, values as in the file, reason)."""
+    late = "update judged set reason = $late where reason = 0 and order_date > $end"
+    con.execute(late, {"late": LATE, "end": end})
+    con.execute(
+        """
+        create table repeated as
+        select judged.position from judged
+        join (
+            select line, customer_id, order_date, min(position) as earliest
+            from judged where reason = 0 group by line, customer_id, order_date having count(*) > 1
+        ) as twice
+        using (line, customer_id, order_date)
+        where reason = 0 and position > earliest
+        """
+    )
+    if "order_id" in roles:
+        again = "update judged set reason = $why where position in (select position from repeated)"
+        con.execute(again, {"why": REPEATED})
+    # A customer's day can only end at zero or below if one of its rows does.
+    con.execute(
+        f"""
+        create table unpaid_days as
+        select customer_id, order_date,
+            case when max(amount) > 0 then {REFUNDED} when min(amount) < 0 then {REFUND}
+                else {ZERO} end as why
+        from judged
+        semi join (from judged where reason = 0 and amount <= 0) as suspect using (customer_id, order_date)
+        where reason = 0
+        group by customer_id, order_date
+        having round(sum(amount), {MONEY_DIGITS}) <= 0
+        """
+    )
+    con.execute(
+        "update judged set reason = why from unpaid_days where reason = 0 "
+        "and judged.customer_id = unpaid_days.customer_id and judged.order_date = unpaid_days.order_date"
+    )
+    columns = "customer_id, order_date, amount" + (", order_id" if "order_id" in roles else "")
+    con.execute(f"create table orders as select {columns} from judged where reason = 0")
+    amount = "cast(amount as varchar)" if "amount" in roles else "concat(quantity, ' × ', unit_price)"
+    names = ", ".join(f"'{reason}'" for reason in REASONS)
+    con.execute(
+        f"""
+        create table rejected as
+        select {file.row} as row, cast(raw.customer_id as varchar) as customer_id,
+            regexp_replace(cast(raw.order_date as varchar), ' 00:00:00$', '') as order_date,
+            {amount} as amount, [{names}][reason] as reason
+        from (select rowid, * from raw) as raw
+        join (select position, reason from judged where reason > 0) as aside on raw.rowid = aside.position
+        """
+    )
+
+
+def too_little(con: Any, table: str, end: dt.date | None) -> list[str]:
+    """Faults that leave nothing to analyse: no usable row, one customer, one order day."""
+    usable = "true" if table == "orders" else "reason = 0 and order_date <= $end"
+    rows, who, other, first, last = con.execute(
+        f"select count(*), min(customer_id), max(customer_id), min(order_date), max(order_date) from {table} "
+        f"where {usable}",
+        {} if table == "orders" else {"end": end},
+    ).fetchone()
+    if rows == 0:
+        late = f"if(reason = 0, {LATE}, reason)"  # before `set_aside` what is left can only be late
+        why = con.execute(f"select {late}, count(*) from judged group by 1 order by 1").fetchall()
+        return [f"no row can be used ({'; '.join(f'{REASONS[reason - 1]}: {n:,}' for reason, n in why)})"]
+    faults = []
+    if who == other:
+        faults.append(
+            f"{count(rows, 'usable row', 'usable rows')}, all of one customer, '{who}': nobody to compare with. "
+            "Check that the customer column is the right one"
+        )
+    if first == last:
+        faults.append(
+            f"{count(rows, 'usable row', 'usable rows')}, all dated {first}: one order day has no recency "
+            "and no repeat purchase. Check that the date column is the order date, not the day of export"
+        )
+    return faults
+
+
+def policy_notes(con: Any, roles: dict[str, int]) -> list[str]:
+    """What the policies did, in numbers: rows set aside, refunds netted, lines repeated, days merged."""
+    notes = []
+    why = con.execute("select reason, count(*) from judged where reason > 0 group by 1 order by 1").fetchall()
+    for reason, n in why:
+        notes.append(f"{count(n, 'row', 'rows')} set aside: {REASONS[reason - 1]}.")
+    refunds, money = con.execute("select count(*), sum(amount) from orders where amount < 0").fetchone()
+    if refunds:
+        notes.append(
+            f"{count(refunds, 'refund', 'refunds')} of {-money:,.2f} in all netted against the same "
+            "customer's purchases of the same day."
+        )
+    repeated = con.execute("select count(*) from repeated").fetchone()[0]
+    if repeated and "order_id" not in roles:
+        notes.append(
+            f"{count(repeated, 'row repeats', 'rows repeat')} an earlier row exactly; kept, because without "
+            "an order_id a repeated line cannot be told from a second purchase."
+        )
+    rows, days = con.execute(
+        "select sum(n), count(*) from (select count(*) as n from orders group by customer_id, order_date)"
+    ).fetchone()
+    if rows > days:
+        notes.append(
+            f"Rows of one customer on one day are one purchase: {int(rows):,} rows make {days:,} "
+            "purchase days."
+        )
+    return notes

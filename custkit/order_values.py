@@ -1,0 +1,187 @@
+"""How the values of an order file are read: ids, dates and amounts, in SQL.
+
+Every reading looks at the whole column before it decides, and refuses where two readings fit. Queries
+hold only text of this module; whatever comes from a file or a user is a bound parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from custkit.order_files import OrderFile, count, shortened
+
+MAX_UNREADABLE_SHARE = 0.05  # one cell in twenty unread means the column is misread, not dirty
+YEARS = (1900, 2199)  # outside: a placeholder or a two-digit year taken for four digits
+SPACES = " \t\r\n\u00a0\u3000\ufeff"
+NULL_WORDS = ("", "nan", "null", "none", "nat", "na", "n/a", "#n/a", "<na>", "(null)", "nil")
+
+CURRENCY = r"(?i)us\$|hk\$|nt\$|[¥￥元$€£₹]|rmb|cny|usd|eur|gbp|hkd|twd|inr|jpy"
+SAME_CURRENCY = {"￥": "¥", "元": "¥", "rmb": "¥", "cny": "¥", "us$": "$", "usd": "$", "eur": "€", "gbp": "£"}
+SAME_CURRENCY |= {"hkd": "hk$", "twd": "nt$", "inr": "₹"}
+POINT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+|\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?)(?:[eE][+-]?\d+)?"
+COMMA = r"[+-]?(?:\d+(?:,\d*)?|,\d+|\d{1,3}(?:\.\d{3})+(?:,\d*)?)"
+
+
+@dataclass
+class Reading:
+    """How one column is read: SQL over ``raw``, its bound parameters, and what was found."""
+
+    sql: str
+    params: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def option(name: str, value: str) -> str:
+    """An option as both the command line and Python take it."""
+    return f"--{name} {value} ({name.replace('-', '_')}= in Python)"
+
+
+def prepare(con: Any) -> None:
+    """Define the SQL macros the readings use: clean(text), clean_id(text), plausible(date)."""
+    words = ", ".join("'" + word.replace("'", "''") + "'" for word in NULL_WORDS)
+    con.execute(
+        f"create macro clean(x) as case when lower(trim(x, '{SPACES}')) not in ({words}) "
+        f"then trim(x, '{SPACES}') end"
+    )
+    con.execute(
+        "create macro clean_id(x) as case when regexp_full_match(clean(x), '[0-9]+[.]0+') "
+        "then split_part(clean(x), '.', 1) else clean(x) end"
+    )
+    con.execute(
+        f"create macro plausible(x) as case when year(x) between {YEARS[0]} and {YEARS[1]} "
+        "then cast(x as date) end"
+    )
+
+
+def kinds(con: Any) -> dict[str, str]:
+    """Column → DuckDB type of the table ``raw``."""
+    return dict(con.execute("select column_name, column_type from (describe raw)").fetchall())
+
+
+def read_ids(con: Any, role: str, file: OrderFile) -> Reading:
+    """Ids as text; ``12345.0``, left by a spreadsheet, becomes ``12345``, and that is stated."""
+    reading = Reading(f"clean_id(cast({role} as varchar))")
+    repaired, blank, rows = con.execute(
+        "select count(*) filter (regexp_full_match(x, '[0-9]+[.]0+')), count(*) - count(x), count(*) "
+        f"from (select clean(cast({role} as varchar)) as x from raw)"
+    ).fetchone()
+    if repaired:
+        what = count(repaired, "value", "values")
+        reading.notes.append(f"{role}: {what} written as a decimal, such as 12345.0, read as 12345.")
+    if rows and blank == rows and role == "customer_id":
+        reading.faults.append(f"column {role} is empty in all {count(rows, 'row', 'rows')}")
+    return reading
+
+
+def examples(rows: list[tuple[Any, ...]]) -> str:
+    """The first rows of a fault, as a message names them."""
+    return "first: " + "; ".join(f"row {row} {shortened(text, 30)}" for row, text in rows)
+
+
+def read_numbers(con: Any, role: str, decimal: str | None, file: OrderFile, column: int) -> Reading:
+    """Amounts as numbers, with the one decimal sign that fits the whole column.
+
+    Currency signs, thousands separators and ``(12.00)`` for a negative are understood.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        Holds the table ``raw``.
+    role : {"amount", "quantity", "unit_price"}
+    decimal : {".", ","}, optional
+        Decides where the column cannot.
+    file : OrderFile
+    column : int
+        Number of the column in the file.
+
+    Returns
+    -------
+    Reading
+        Faults: two decimal signs, a decimal sign that cannot be decided, two currencies, or more than
+        `MAX_UNREADABLE_SHARE` unreadable.
+    """
+    name, kind = file.headings[column], kinds(con)[role]
+    if (
+        kind in ("FLOAT", "DOUBLE", "HUGEINT")
+        or kind.endswith("INT")
+        or kind.startswith("DECIMAL")
+        or "INTEGER" in kind
+    ):
+        number = f"cast({role} as double)"
+        return Reading(f"case when isfinite({number}) then {number} end")
+    text = f"clean(cast({role} as varchar))"
+    body = f"regexp_replace(regexp_replace({text}, '{CURRENCY}', '', 'g'), '[\\s\u00a0\u202f’'']', '', 'g')"
+    body = f"regexp_replace(replace({body}, '−', '-'), '^\\((.*)\\)$|^([^-]*)-$', '-\\1\\2')"
+    plain = f"regexp_full_match({text}, '[+-]?\\d+([.]\\d{{1,2}}|[.]\\d{{4,}})?')"
+    simple, filled = con.execute(f"select count(*) filter ({plain}), count({text}) from raw").fetchone()
+    if simple == filled and decimal != ",":
+        return Reading(f"try_cast({text} as double)")
+    readings = {
+        ".": f"case when regexp_full_match(b, '{POINT}') then try_cast(replace(b, ',', '') as double) end",
+        ",": f"case when regexp_full_match(b, '{COMMA}') "
+        "then try_cast(replace(replace(b, '.', ''), ',', '.') as double) end",
+    }
+    con.execute(
+        f"create or replace temp table numbers as select row, x, {readings['.']} as p, {readings[',']} as c "
+        f"from (select {file.row} as row, {text} as x, {body} as b from raw) where x is not null"
+    )
+    reading = Reading("")
+    signs = con.execute(
+        f"select distinct lower(regexp_extract(x, '{CURRENCY}')) from numbers "
+        "where not regexp_full_match(x, '[0-9.]+')"
+    ).fetchall()
+    currencies = sorted({SAME_CURRENCY.get(sign, sign) for (sign,) in signs} - {""})
+    if len(currencies) > 1:
+        reading.faults.append(
+            f"column '{name}' holds more than one currency ({', '.join(currencies)}); convert to one first"
+        )
+    sign = decimal or _decide_decimal(con, name, reading)
+    if sign is None:
+        return reading
+    value = "p" if sign == "." else "c"
+    unread, total = con.execute(f"select count(*) filter ({value} is null), count(*) from numbers").fetchone()
+    if unread:
+        rows = con.execute(
+            f"select row, x from numbers where {value} is null order by row limit 3"
+        ).fetchall()
+        found = f"{unread:,} of {total:,} values are not numbers ({examples(rows)})"
+        if unread > MAX_UNREADABLE_SHARE * total:
+            reading.faults.append(f"column '{name}': {found}. Give the column with numbers, or repair them")
+        else:
+            reading.notes.append(f"'{name}': {found}; those rows are set aside.")
+    reading.sql = readings[sign].replace("(b,", f"({body},")
+    return reading
+
+
+def _decide_decimal(con: Any, name: str, reading: Reading) -> str | None:
+    """The decimal sign that reads the whole column; None, with a fault added, where it cannot be decided."""
+    best, point, comma, unequal = con.execute(
+        "select count(coalesce(p, c)), count(p), count(c), count(*) filter (p <> c) from numbers"
+    ).fetchone()
+    if point == best and (comma < best or not unequal):
+        return "."
+    if comma == best and point < best:
+        reading.notes.append(f"'{name}' has decimal commas: they fit every amount.")
+        return ","
+    signs = option("decimal", "'.' or ','")
+    if point == best:
+        row, text, p, c = con.execute("select * from numbers where p <> c order by row limit 1").fetchone()
+        reading.faults.append(
+            f"column '{name}': decimal point or decimal comma cannot be told; '{text}' in row {row} may be "
+            f"{p:,.3f} or {c:,.3f} (with a decimal point). Say which with {signs}"
+        )
+    else:
+        rows = [
+            con.execute(
+                f"select row, x from numbers where {a} is null and {b} is not null order by row limit 1"
+            ).fetchone()
+            for a, b in (("c", "p"), ("p", "c"))
+        ]
+        (row, text), (other_row, other) = rows
+        reading.faults.append(
+            f"column '{name}' mixes decimal signs ('{text}' in row {row}, '{other}' in row {other_row}). "
+            f"Give the right one with {signs}; rows that do not fit are then set aside"
+        )
+    return None
