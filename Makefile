@@ -25,7 +25,7 @@ OFFLINE := PYTHONPATH=$(CURDIR)/tests/offline
 
 # Locks hold for Python 3.11 and newer on every system, and name no host.
 COMPILE := pip compile pyproject.toml --quiet --universal --python-version 3.11 --fork-strategy fewest \
-  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 # Notebooks whose stored outputs must come out again.
 STORED = $(wildcard notebooks/*.ipynb solutions/*/*.ipynb custkit/reports/*.ipynb)
@@ -80,7 +80,7 @@ exercises: $(TESTER)  ## authors: build exercises/ from solutions/
 answers: $(TESTER)  ## authors: record the reference answers that the solutions compute
 	@$(PY) -m custkit.checks record
 
-locks: $(READER)  ## authors: compile both lock files from pyproject.toml
+locks: | $(PY)  ## authors: compile both lock files from pyproject.toml [UPGRADE=1]
 	@test -x build/uv/bin/uv || { echo "Fetching uv, which compiles the locks ..."; \
 	  $(PY) -m venv build/uv && build/uv/bin/pip install --quiet --disable-pip-version-check uv; }
 	@echo "Compiling requirements.lock and requirements-test.lock ..."

@@ -131,16 +131,6 @@ def furniture(notebook: Notebook, name: str) -> list[str]:
     return faults
 
 
-def points_named(notebook: Notebook, rows: list[dict[str, str]]) -> list[str]:
-    """The header names each given coverage row by its number and its Chinese term."""
-    text = "\n".join(source(cell) for cell in notebook["cells"][:6] if cell["cell_type"] == "markdown")
-    return [
-        f"the header does not name {row['point']} {row['title_zh_cn']}"
-        for row in rows
-        if not (re.search(rf"\b{re.escape(row['point'])}\b", text) and row["title_zh_cn"] in text)
-    ]
-
-
 def links(notebook: Notebook, folder: Path) -> list[str]:
     """Each relative link leads to a file of the repository."""
     faults = []

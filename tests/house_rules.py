@@ -2,13 +2,12 @@
 
 `tests/test_house_rules.py` applies them to every committed notebook and feeds each rule a broken one.
 `make rules` (this file run as a script) prints the cell budget of every notebook and the faults found.
-Rules about prose are in `house_prose.py`.
+Rules about prose are in `house_prose.py`, those about courseware points in `house_points.py`.
 """
 
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
 import sys
@@ -265,47 +264,6 @@ def cell_budget(notebook: Notebook) -> list[str]:
         faults.append(
             f"{is_['code_after_code']:.0%} of code cells follow another directly, fewer than 15% may"
         )
-    return faults
-
-
-# Courseware points --------------------------------------------------------------------------------------
-
-
-def read_coverage() -> list[dict[str, str]]:
-    """Rows of tests/coverage.csv; `live` says what the row has now: nothing, notebook, or both."""
-    with (ROOT / "tests" / "coverage.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def points(notebook: Notebook) -> set[str]:
-    """Courseware points named in cell metadata."""
-    return {point for cell in notebook["cells"] for point in cell["metadata"].get("points", [])}
-
-
-def coverage(rows: list[dict[str, str]], carried: dict[str, set[str]]) -> list[str]:
-    """Each live point is carried where its row says; nothing is carried that is not a live row.
-
-    `carried` maps a notebook ("02a") or exercise set ("X2.2") that exists to the points in its cells.
-    """
-    faults = []
-    known = {row["point"]: row for row in rows}
-    for row in rows:
-        wanted = {"": [], "notebook": ["notebook"], "both": ["notebook", "exercise"]}.get(row["live"])
-        if wanted is None:
-            faults.append(
-                f"coverage.csv: {row['point']}: live is {row['live']!r}; leave empty or say notebook, both"
-            )
-            continue
-        for place in ("notebook", "exercise"):
-            has = row["point"] in carried.get(row[place], set())
-            if place in wanted and not has:
-                faults.append(f"{row['point']} is live but not carried by {place} {row[place]}")
-            if place not in wanted and has:
-                faults.append(
-                    f"{row['point']} is carried by {place} {row[place]}; make its row live in coverage.csv"
-                )
-    for name, found in carried.items():
-        faults += [f"{name}: {point} is not a row of coverage.csv" for point in sorted(found - set(known))]
     return faults
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import house_points
 import house_prose
 import house_rules
 import nbformat
@@ -49,12 +50,12 @@ def faults_of(path: Path) -> list[str]:
     if path in CHAPTERS:
         live = [
             row
-            for row in house_rules.read_coverage()
+            for row in house_points.read_coverage()
             if row["live"] and path.name.startswith(row["notebook"] + "_")
         ]
         faults += [f"cell_budget: {fault}" for fault in house_rules.cell_budget(notebook)]
         faults += [f"furniture: {fault}" for fault in house_prose.furniture(notebook, path.stem)]
-        faults += [f"points_named: {fault}" for fault in house_prose.points_named(notebook, live)]
+        faults += [f"points_named: {fault}" for fault in house_points.points_named(notebook, live)]
     if path in CHAPTERS or path in SOLUTIONS:
         faults += [f"typed_numbers: {fault}" for fault in house_prose.typed_numbers(notebook)]
     return faults
@@ -78,14 +79,14 @@ def test_a_notebook_keeps_the_house_rules(path):
 
 def test_live_points_are_carried_by_notebook_and_exercises():
     carried = {
-        path.stem.split("_")[0]: house_rules.points(house_rules.load(path))
+        path.stem.split("_")[0]: house_points.points(house_rules.load(path))
         for path in (*CHAPTERS, *SOLUTIONS)
     }
-    assert not house_rules.coverage(house_rules.read_coverage(), carried)
+    assert not house_points.coverage(house_points.read_coverage(), carried)
 
 
 def test_coverage_lists_each_courseware_point_once():
-    ids = [row["point"] for row in house_rules.read_coverage()]
+    ids = [row["point"] for row in house_points.read_coverage()]
     assert len(ids) == len(set(ids)) == 321
     assert [sum(one[0] == chapter for one in ids) for chapter in "LFARM"] == [90, 56, 67, 51, 57]
 
@@ -273,8 +274,8 @@ def test_only_the_start_page_needs_no_decision_memo():
 
 def test_a_header_must_name_its_points():
     row = {"point": "F2.4", "title_zh_cn": "精准营销原则"}
-    assert house_prose.points_named(good(), [row]) == []
-    assert house_prose.points_named(good(), [{**row, "point": "F2.5"}]) == [
+    assert house_points.points_named(good(), [row]) == []
+    assert house_points.points_named(good(), [{**row, "point": "F2.5"}]) == [
         "the header does not name F2.5 精准营销原则"
     ]
 
@@ -312,7 +313,7 @@ ROWS = [{"point": "F2.4", "notebook": "02a", "exercise": "X2.2", "live": "both"}
     ],
 )
 def test_coverage_is_held(live, carried, expected):
-    faults = house_rules.coverage([{**ROWS[0], "live": live}], carried)
+    faults = house_points.coverage([{**ROWS[0], "live": live}], carried)
     assert (faults == []) if expected is None else (len(faults) == 1 and expected in faults[0])
 
 
