@@ -1,11 +1,10 @@
-"""Figures of cells and groups: RFM map, segments, frequency by recency, migration, cohort triangle.
+"""Figures of groups of customers: RFM map, segment bars, value by segment, P(alive), migration, cohorts.
 
 ``custkit.plots`` gives all of this out again; import it from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -13,8 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter
 
+from custkit.errors import ParameterError
 from custkit.style import (
     BESIDE,
     COLOURS,
@@ -26,8 +25,10 @@ from custkit.style import (
     name_rows,
     need,
     new_axes,
+    no_frame,
     percent,
     segment_colour,
+    sentence,
     text_colour,
     whiskers,
 )
@@ -72,13 +73,13 @@ def rfm_map(
     for edge in np.arange(1, top) + 0.5:
         ax.axvline(edge, color="white", linewidth=1.5)
         ax.axhline(edge, color="white", linewidth=1.5)
-    _plain_frame(ax)
+    no_frame(ax)
     ax.set(
         xlabel=f"recency score ({top} = bought most recently)",
         ylabel=f"frequency score ({top} = most orders)",
     )
     what = value.replace("_", " ") if currency is None else money_label("money", currency)
-    ax.set_title(title or f"{what[:1].upper()}{what[1:]} by recency and frequency score")
+    ax.set_title(title or f"{sentence(what)} by recency and frequency score")
     return ax
 
 
@@ -144,51 +145,44 @@ def value_by_segment(
     name_rows(ax, names)
     format_axis(ax.xaxis, "money", currency)
     ax.set_xlabel(money_label(what, currency))
-    ax.set_title(title or f"{what[:1].upper()}{what[1:]} by {by}")
+    ax.set_title(title or f"{sentence(what)} by {by}")
     return ax
 
 
-def frequency_recency_map(
-    table: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    value: str = "p_alive",
-    unit: str | None = None,
-    time_unit: str = "weeks",
-    iso_values: Sequence[float] | None = None,
-    title: str | None = None,
+def p_alive_histogram(
+    table: pd.DataFrame, ax: Axes | None = None, *, bins: int = 20, title: str | None = None
 ) -> Axes:
-    """A value over frequency and recency as shades, with lines of equal value if asked for.
+    """Customers by P(alive): repeat buyers above, one-time buyers in a panel of their own below.
 
-    ``table`` has ``frequency`` (repeat purchases), ``recency`` (t_x, in ``time_unit``) and the column named
-    by ``value``, one row for each point of a regular grid; missing values stay grey. ``iso_values`` are the
-    values whose contours are drawn and labelled. ``unit`` is written on the colour bar.
+    ``table`` has one row for each customer: ``p_alive`` (0 to 1) and ``frequency`` (0 = bought once). The
+    panels have their own scales, since BG/NBD puts every one-time buyer at 1. The Axes returned are the
+    upper panel; the lower one is the last Axes of the figure. Axes given are divided, so they must be
+    subplots.
     """
-    need(table, ["frequency", "recency", value], "frequency_recency_map")
+    need(table, ["p_alive", "frequency"], "p_alive_histogram")
     ax = new_axes(ax, height=4.8)
-    grid = table.pivot(index="recency", columns="frequency", values=value).astype(float)
-    mesh = ax.pcolormesh(grid.columns, grid.index, grid, cmap=HEAT, shading="nearest")
-    if iso_values is not None:
-        lines = ax.contour(
-            grid.columns,
-            grid.index,
-            grid,
-            levels=sorted(iso_values),
-            colors=COLOURS["model_2"],
-            linewidths=1.4,
-        )
-        for label in ax.clabel(lines, fmt="%g", fontsize=9, colors=COLOURS["actual"]):
-            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85})
-    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_label(unit or value.replace("_", " "))
-    if value == "p_alive":
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: percent(v)))
-    ax.set(
-        xlabel="frequency x (repeat purchases)", ylabel=f"recency t_x ({time_unit}, first to last purchase)"
-    )
-    _plain_frame(ax)
-    ax.set_title(title or f"{value.replace('_', ' ')} by frequency and recency")
+    if ax.get_subplotspec() is None:
+        raise ParameterError("p_alive_histogram divides its Axes in two: make them with plt.subplots")
+    halves = ax.get_subplotspec().subgridspec(2, 1, height_ratios=(2, 1))
+    ax.set_subplotspec(halves[0])
+    lower = ax.figure.add_subplot(halves[1], sharex=ax)
+    edges = np.linspace(0, 1, bins + 1)
+    once = table["frequency"] == 0
+    for panel, chosen, label, role in (
+        (ax, ~once, "repeat buyers", "model"),
+        (lower, once, "one-time buyers", "customers"),
+    ):
+        values = table.loc[chosen, "p_alive"].to_numpy(float)
+        panel.hist(values, edges, color=COLOURS[role], edgecolor="white", linewidth=0.6)
+        panel.margins(y=0.3)
+        note = panel.text(0.01, 0.97, f"{label}: {count(len(values))}", transform=panel.transAxes, va="top")
+        note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+        panel.set(xlim=(0, 1), ylabel="customers")
+        format_axis(panel.yaxis, bins=6 if panel is ax else 4)
+        panel.grid(axis="y")
+    ax.tick_params(labelbottom=False)
+    lower.set_xlabel("P(alive): probability that the customer still buys")
+    ax.set_title(title or "Customers by P(alive)")
     return ax
 
 
@@ -204,14 +198,15 @@ def migration(table: pd.DataFrame, ax: Axes | None = None, *, title: str | None 
     shares = table.div(sizes.where(sizes > 0), axis=0).astype(float)
     rows = [f"{name} ({count(size)})" for name, size in zip(table.index, sizes, strict=True)]
     _annotated_grid(ax, shares, rows, [str(c) for c in table.columns], blank_below=0.005)
-    for tick, name in zip(ax.get_xticklabels(), table.columns, strict=True):
-        tick.set(rotation=40, ha="left", rotation_mode="anchor")
-        tick.set_color(_readable(segment_colour(name)))
-    for tick, name in zip(ax.get_yticklabels(), table.index, strict=True):
-        tick.set_color(_readable(segment_colour(name)))
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
+    ax.set_xticklabels(table.columns, rotation=40, ha="left", rotation_mode="anchor")
     ax.tick_params(length=0)
+    for j, name in enumerate(table.columns):
+        ax.add_patch(Rectangle((j + 0.03, -0.3), 0.94, 0.2, color=segment_colour(name)))
+    for i, name in enumerate(table.index):
+        ax.add_patch(Rectangle((-0.25, i + 0.03), 0.15, 0.94, color=segment_colour(name)))
+    ax.set(xlim=(-0.25, len(table.columns)), ylim=(len(table), -0.3))
     ax.set(xlabel="segment after", ylabel="segment before (customers)")
     ax.set_title(title or "Where the customers of each segment went (share of the row)")
     return ax
@@ -248,7 +243,7 @@ def _annotated_grid(
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns)
     ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
     ax.invert_yaxis()
-    _plain_frame(ax)
+    no_frame(ax)
 
 
 def _segment_band(ax: Axes, r: int, f: int, name: str) -> None:
@@ -259,15 +254,3 @@ def _segment_band(ax: Axes, r: int, f: int, name: str) -> None:
     ax.text(
         r, f - 0.325, lines, ha="center", va="center", fontsize=8, color=text_colour(colour), linespacing=0.95
     )
-
-
-def _plain_frame(ax: Axes) -> None:
-    """No frame, no tick marks: the cells speak."""
-    ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-
-
-def _readable(colour: str) -> str:
-    """A segment colour dark enough for text on white, else near black."""
-    return colour if text_colour(colour) == "#FFFFFF" else COLOURS["actual"]

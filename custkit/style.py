@@ -39,7 +39,7 @@ COLOURS: dict[str, str] = {
     "money": "#1B6F8F",
     # RFM segments: blue = valuable and here, green = growing, orange = slipping away, grey = gone
     "Champions": "#08457E",
-    "Loyal": "#3182BD",
+    "Loyal": "#1F6DB0",
     "Potential loyalists": "#2BA889",
     "New customers": "#8FD6B8",
     "Promising": "#C7E9C0",
@@ -82,6 +82,8 @@ _STYLE = {
     "figure.figsize": (8, 4.2),
     "figure.dpi": 100,  # 8 inches wide = 800 pixels
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
     "savefig.dpi": 100,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -190,7 +192,9 @@ def money(value: float, currency: str = "", *, short: bool = False) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share as text: ``percent(0.123)`` is ``12%``."""
+    """A share as text: ``percent(0.123)`` is ``12%``; above nothing but below half a per cent, ``<1%``."""
+    if digits == 0 and 0 < share < 0.005:
+        return "<1%"
     return "–" if pd.isna(share) else f"{share:.{digits}%}".replace("-", "−")
 
 
@@ -199,11 +203,11 @@ def count(number: float) -> str:
     return "–" if pd.isna(number) else f"{number:,.0f}".replace("-", "−")
 
 
-def format_axis(axis, kind: str = "count", currency: str = "") -> None:
-    """Write the ticks of ``ax.xaxis`` or ``ax.yaxis`` as ``count``, ``percent`` or ``money``."""
+def format_axis(axis, kind: str = "count", currency: str = "", *, bins: int = 6) -> None:
+    """Write the ticks of an axis as ``count`` (at most ``bins`` steps), ``percent`` or ``money``."""
     text = {"count": count, "percent": percent, "money": lambda v: money(v, currency, short=True)}[kind]
     if kind == "count":
-        axis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=bins, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
 
@@ -266,3 +270,16 @@ def name_rows(ax: Axes, names: Iterable[str]) -> None:
     ax.tick_params(axis="y", length=0)
     if not ax.yaxis_inverted():
         ax.invert_yaxis()
+
+
+def no_frame(ax: Axes) -> None:
+    """No frame and no tick marks, for shaded cells."""
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def sentence(label: str) -> str:
+    """The start of a title from a label: up to its first comma, with a capital."""
+    start = label.split(",")[0]
+    return start[:1].upper() + start[1:]
