@@ -1,0 +1,6 @@
+"""``python -m custkit`` is the ``custkit`` command."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

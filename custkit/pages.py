@@ -1,0 +1,171 @@
+"""What report notebooks need to write pages and files: escaping, tables, money, small groups, safe files."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MARKUP = re.compile(r"[^\w ,.;:%/()'+–—−-]|_|:(?=//)")
+_FORMULA = re.compile(r"^[\s\ufeff]*[=+\-@\t\r|＝＋－＠]")
+_NUMBER = re.compile(r"^[+-]?\d+([.,]\d+)*$")
+
+
+def text(value: Any) -> str:
+    """Data as plain text for Markdown and HTML: every sign that could be read as markup becomes an entity.
+
+    A file name, a column header or a currency can hold anything; ``<script>``, ``$`` (mathematics) and
+    ``*`` come out as themselves.
+    """
+    return _MARKUP.sub(lambda sign: f"&#{ord(sign.group())};", " ".join(str(value).split()))
+
+
+def say(*paragraphs: str) -> None:
+    """Show Markdown paragraphs in a notebook. Data in them must have gone through :func:`text`."""
+    from IPython.display import Markdown, display
+
+    display(Markdown("\n\n".join(paragraphs)))
+
+
+def number(digits: int) -> Callable[[float], str]:
+    """A function that writes numbers with so many decimals; a dash when there is none."""
+
+    def write(value: float) -> str:
+        return f"{value:,.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+    return write
+
+
+def money(currency: str, *, short: bool = False) -> Callable[[float], str]:
+    """A function that writes amounts in a currency, safe in Markdown: ``money("EUR")(1234.5)``."""
+    from .style import money as write
+
+    return lambda value: text(write(value, currency, short=short))
+
+
+def column_map(given: str) -> dict[str, str] | None:
+    """``customer_id=Cust,amount=Sales`` as a dictionary; None when empty. Headings may hold commas.
+
+    Raises
+    ------
+    ParameterError
+        A part is not ``name=heading``.
+    """
+    parts = re.split(r",(?=\s*\w+\s*=)", given) if given.strip() else []
+    pairs = [part.partition("=") for part in parts]
+    if bad := [
+        part
+        for part, (name, _, heading) in zip(parts, pairs, strict=True)
+        if not (name.strip() and heading.strip())
+    ]:
+        raise ParameterError(f"columns: {bad[0]!r} is not written as name=heading, such as customer_id=Cust")
+    return {name.strip(): heading.strip() for name, _, heading in pairs} or None
+
+
+def table(
+    frame: pd.DataFrame, formats: Mapping[str, Callable[[Any], str]] | None = None, *, total: bool = False
+) -> None:
+    """Show a frame as an HTML table, everything in it escaped.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Column names are the headings; the index is not shown.
+    formats : mapping, optional
+        Column to the function that writes its values. These columns and numeric ones are aligned right.
+    total : bool
+        The last row is a total and set off.
+    """
+    from IPython.display import HTML, display
+
+    formats = dict(formats or {})
+    right = {c for c in frame if c in formats or frame[c].dtype.kind in "iuf"}
+    written = {c: [formats.get(c, str)(v) for v in frame[c]] for c in frame}
+    # money() and text() have escaped already: their entities must not be escaped again
+    cell = {c: [_once(v) for v in values] for c, values in written.items()}
+    mark = {c: ' class="number"' if c in right else "" for c in frame}
+    head = "".join(f"<th{mark[c]}>{_once(text(c))}</th>" for c in frame)
+    rows = []
+    for i in range(len(frame)):
+        row = ' class="total"' if total and i == len(frame) - 1 else ""
+        rows.append(f"<tr{row}>" + "".join(f"<td{mark[c]}>{cell[c][i]}</td>" for c in frame) + "</tr>")
+    body = "\n".join(rows)
+    display(HTML(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"))
+
+
+def _once(written: str) -> str:
+    """Escape what is not yet an entity written by :func:`text`."""
+    return re.sub(r"&(?!#\d+;)|[<>\"]", lambda sign: f"&#{ord(sign.group()[0])};", written)
+
+
+def pool_small(labels: pd.Series, min_group: int, name: str = "small groups together") -> pd.Series:
+    """Labels in which groups under `min_group` members are pooled, so that no shown group is smaller.
+
+    A pool that is still too small takes in the next smallest group: otherwise it could be had by
+    subtracting the rest from the total. When all members together are too few, one pool is left.
+    """
+    sizes = labels.value_counts().sort_values(kind="stable")
+    small, members = [], 0
+    for label, size in sizes.items():
+        if size >= min_group and (members == 0 or members >= min_group):
+            break
+        small.append(label)
+        members += size
+    return labels.astype("str").where(~labels.isin(small), name)
+
+
+def write_csv(frame: pd.DataFrame, folder: str | Path, name: str) -> None:
+    """Write a CSV file a spreadsheet opens without running anything; nothing happens without a folder.
+
+    Text that a spreadsheet would take for a formula gets a leading apostrophe (plain numbers do not).
+    Text beyond ASCII gets a byte-order mark, without which Excel shows it garbled.
+    """
+    if folder:
+        safe = frame.copy()
+        for column in safe.columns[[dtype.kind not in "iufbM" for dtype in safe.dtypes]]:
+            safe[column] = safe[column].map(defused, na_action="ignore")
+        content = safe.to_csv(index=False, lineterminator="\n")
+        Path(folder, name).write_text(content, "utf-8" if content.isascii() else "utf-8-sig", newline="")
+
+
+def defused(value: Any) -> Any:
+    """Text that begins like a spreadsheet formula, made harmless; anything else as it is.
+
+    A carriage return becomes a blank: CSV readers would take it for the end of the row.
+    """
+    value = value.replace("\r", " ") if isinstance(value, str) else value
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value.strip()):
+        return "'" + value
+    return value
+
+
+def write_summary(summary: Mapping[str, Any], folder: str | Path) -> None:
+    """Write ``summary.json`` in strict JSON (no NaN: null); nothing happens without a folder."""
+    if folder:
+        content = json.dumps(plain(summary), indent=1, allow_nan=False, ensure_ascii=False)
+        Path(folder, "summary.json").write_text(content + "\n", "utf-8")
+
+
+def plain(value: Any) -> Any:
+    """Numbers, Series, frames and dates as what JSON knows; not-a-number and infinity become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict(orient="records") if hasattr(value, "columns") else value.to_dict())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
