@@ -15,6 +15,7 @@ SURE_FORMATS = (
     *("%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y"),
     *("%Y年%m月%d日", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
 )
+YEARS = (1900, 2199)  # outside: a placeholder, or a two-digit year taken for four digits
 ORDERS = {
     "day/month/year": tuple(f"%d{s}%m{s}{y}" for y in ("%y", "%Y") for s in "/-."),
     "month/day/year": tuple(f"%m{s}%d{s}{y}" for y in ("%y", "%Y") for s in "/-."),
@@ -26,6 +27,11 @@ TIME = (
 )
 ZONE = r":\d{2}(?:[.,]\d+)?\s*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
 FRIENDLY = {"yyyy": "%Y", "yy": "%y", "mmm": "%b", "mm": "%m", "m": "%m", "dd": "%d", "d": "%d"}
+
+
+def plausible(column: str) -> str:
+    """SQL: a moment as its calendar day; nothing outside `YEARS`."""
+    return f"case when year({column}) between {YEARS[0]} and {YEARS[1]} then cast({column} as date) end"
 
 
 def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) -> Reading:
@@ -52,8 +58,8 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
         If `date_format` is no format with year, month and day.
     """
     kind, name = kinds(con)["order_date"], file.headings[column]
-    if kind == "DATE" or kind.startswith("TIMESTAMP"):
-        reading = Reading("plausible(order_date)")
+    if kind != "VARCHAR":
+        reading = Reading("order_date")
         if "TIME ZONE" in kind:
             reading.notes.append(
                 f"'{name}' holds instants with a time zone; the calendar day in UTC is used."
@@ -61,7 +67,7 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
         return reading
     reading = _text_dates(con, date_format, name, file.row)
     texts = file.dated.get(column, [])
-    total = con.execute("select count(clean(cast(order_date as varchar))) from raw").fetchone()[0]
+    total = con.execute("select count(order_date) from raw").fetchone()[0]
     if len(texts) > MAX_UNREADABLE_SHARE * total:
         reading.faults.append(
             f"column '{name}' mixes real dates with {count(len(texts), 'text', 'texts')} (rows "
@@ -72,17 +78,16 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
 
 
 def _text_dates(con: Any, date_format: str | None, name: str, row: str) -> Reading:
-    text = "clean(cast(order_date as varchar))"
     timed, zoned = con.execute(
-        f"select bool_or(contains(x, ':') or contains(x, '时')), "
-        f"bool_or(contains(x, ':') and regexp_matches(x, '{ZONE}')) from (select {text} as x from raw)"
+        "select bool_or(contains(order_date, ':') or contains(order_date, '时')), "
+        f"bool_or(contains(order_date, ':') and regexp_matches(order_date, '{ZONE}')) from raw"
     ).fetchone()
-    day = f"regexp_extract({text}, '{TIME}', 1)" if timed else text
+    day = f"regexp_extract(order_date, '{TIME}', 1)" if timed else "order_date"
     con.execute(
         f"create or replace temp table days as select {day} as day, count(*) as n, min(rowid) as first "
-        f"from raw where {text} is not null group by 1"
+        "from raw where order_date is not null group by 1"
     )
-    reading = Reading("", notes=[])
+    reading = Reading("")
     if zoned:
         reading.notes.append(
             f"'{name}' carries time zones; the calendar day is kept as written, not converted."
@@ -90,24 +95,28 @@ def _text_dates(con: Any, date_format: str | None, name: str, row: str) -> Readi
     if date_format is not None:
         full, short = _given_format(con, date_format)
         reading.params = {"date_formats": [short]}
-        reading.sql = f"plausible(try_strptime({day}, $date_formats))"
+        reading.sql = f"try_strptime({day}, $date_formats)"
         if full != short and "%z" not in full.lower():
             reading.params["full_format"] = full
-            reading.sql = f"plausible(coalesce(try_strptime({text}, $full_format), {reading.sql[10:-1]}))"
+            reading.sql = f"coalesce(try_strptime(order_date, $full_format), {reading.sql})"
         reading.notes.append(f"'{name}' is read as {date_format}, as told.")
     else:
         formats = _decide_format(con, name, reading)
         if formats is None:
             return reading
         reading.params = {"date_formats": formats}
-        reading.sql = f"plausible(try_strptime({day}, $date_formats))"
-    bad = f"from (select {row} as row, {text} as x, {reading.sql} as d from raw)"
-    bad += " where x is not null and d is null"
-    unread, total = con.execute(
-        f"select (select count(*) {bad}), count({text}) from raw", reading.params
+        reading.sql = f"try_strptime({day}, $date_formats)"
+    read = f"from (select {row} as row, order_date, {reading.sql} as d from raw)"
+    good, total = con.execute(
+        f"select count({plausible('d')}), count(order_date) {read}", reading.params
     ).fetchone()
+    unread = total - good
     if unread > MAX_UNREADABLE_SHARE * total:
-        rows = con.execute(f"select row, x {bad} limit 3", reading.params).fetchall()
+        rows = con.execute(
+            f"select row, order_date {read} where order_date is not null and {plausible('d')} is null "
+            "order by row limit 3",
+            reading.params,
+        ).fetchall()
         reading.faults.append(
             f"column '{name}': {unread:,} of {total:,} dates cannot be read ({examples(rows)}). "
             f"Formats seen: {_shapes(con)}. Give {option('date-format', 'FORMAT')}, such as dd/mm/yyyy"
@@ -141,9 +150,9 @@ def _decide_format(con: Any, name: str, reading: Reading) -> list[str] | None:
     lists = {f"f{i}": [*formats, *SURE_FORMATS] for i, formats in enumerate(ORDERS.values())}
     lists = {key: sorted(formats, key=lambda f: "%Y" in f) for key, formats in lists.items()}
     con.execute(
-        "create or replace temp table readings as select day, n, first, "
-        + ", ".join(f"plausible(try_strptime(day, ${key})) as {key}" for key in lists)
-        + " from days",
+        f"create or replace temp table readings as select day, n, first, "
+        f"{', '.join(f'{plausible(key)} as {key}' for key in lists)} from (select day, n, first, "
+        f"{', '.join(f'try_strptime(day, ${key}) as {key}' for key in lists)} from days)",
         lists,
     )
     any_read = "coalesce(f0, f1, f2) is not null"
@@ -181,10 +190,10 @@ def _decide_format(con: Any, name: str, reading: Reading) -> list[str] | None:
             return None
     used = []
     for form in lists[orders[0][0]]:
-        n = con.execute(
-            "select sum(n) from days where plausible(try_strptime(day, $f)) is not null", {"f": form}
+        fits = (
+            f"select bool_or({plausible('d')} is not null) from (select try_strptime(day, $f) as d from days)"
         )
-        used += [form] if n.fetchone()[0] else []
+        used += [form] if con.execute(fits, {"f": form}).fetchone()[0] else []
     reading.notes.append(f"'{name}' is read as {' or '.join(used)}: it fits every date that can be read.")
     return used
 
@@ -193,7 +202,8 @@ def _ambiguous(con: Any, name: str, text: str, lists: list[list[str]]) -> str:
     readings = {}
     for formats in lists:
         for form in formats:
-            day = con.execute("select plausible(try_strptime($t, $f))", {"t": text, "f": form}).fetchone()[0]
+            query = f"select {plausible('d')} from (select try_strptime($t, $f) as d)"
+            day = con.execute(query, {"t": text, "f": form}).fetchone()[0]
             if day is not None:
                 readings.setdefault(day, form)
                 break

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
+from custkit.order_dates import plausible
 from custkit.order_files import OrderFile, count
 from custkit.order_values import Reading
 
@@ -25,27 +27,60 @@ REASONS = (
 (NO_ID, NO_DATE, BAD_DATE, FUTURE, NO_AMOUNT, BAD_AMOUNT, LATE, REPEATED, REFUND, REFUNDED, ZERO) = range(
     1, len(REASONS) + 1
 )
+SPACES = " \t\r\n\u00a0\u3000\ufeff"
+NULL_WORDS = ("", "nan", "null", "none", "nat", "na", "n/a", "#n/a", "<na>", "(null)", "nil")
 MONEY_DIGITS = 6  # a day's net is rounded to this, so that 0.1 + 0.2 - 0.3 counts as zero
 
 
 def load_raw(con: Any, file: OrderFile, roles: dict[str, int]) -> None:
-    """Table ``raw``: the columns with a role, as they are, and a fingerprint of the whole line."""
-    chosen = "".join(f"c{i} as {role}, " for role, i in roles.items())
+    """Table ``raw``: the columns with a role and a fingerprint of the whole line (``line``).
+
+    Dates and numbers keep their type, all else is text. Text is trimmed and null words become null; what a
+    changed cell held before is kept in ``<role>_was`` (null for all others, so it costs little).
+    """
+    kinds = dict(con.execute("select column_name, column_type from (describe file)").fetchall())
+    chosen = "".join(f"{_typed(role, f'c{i}', kinds[f'c{i}'])} as {role}, " for role, i in roles.items())
     sheet = "sheet_row, " if file.row == "sheet_row" else ""
     every = ", ".join(f"c{i}" for i in range(len(file.headings)))
     con.execute(f"create table raw as select {chosen}{sheet}hash({every}) as line from file")
+    kinds = dict(con.execute("select column_name, column_type from (describe raw)").fetchall())
+    for role in roles:
+        con.execute(f"alter table raw add column {role}_was varchar")
+        if kinds[role] == "VARCHAR":
+            null = f"list_contains($words, lower(trim({role}, $spaces)))"
+            con.execute(
+                f"update raw set {role}_was = {role}, {role} = if({null}, null, trim({role}, $spaces)) "
+                f"where regexp_matches({role}, $edge) or (length({role}) <= $longest "
+                f"and list_contains($words, lower({role})))",
+                {
+                    "words": list(NULL_WORDS),
+                    "spaces": SPACES,
+                    "edge": f"^[{SPACES}]|[{SPACES}]$",
+                    "longest": max(map(len, NULL_WORDS)),
+                },
+            )
+
+
+def _typed(role: str, column: str, kind: str) -> str:
+    """SQL: a column of the file as the type `load_raw` keeps it in."""
+    number = re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$|FLOAT|DOUBLE|DECIMAL", kind)
+    if role == "order_date" and re.match("DATE|TIMESTAMP", kind):
+        return column
+    if role in ("amount", "quantity", "unit_price") and number:
+        return f"cast({column} as double)"
+    return f"cast({column} as varchar)"
 
 
 def judge_rows(con: Any, readings: dict[str, Reading], today: dt.date) -> None:
     """Table ``judged``: every row as read, with the number of the first reason its own values give, or 0."""
     factors = ["amount"] if "amount" in readings else ["quantity", "unit_price"]
-    blank = " or ".join(f"clean(cast({factor} as varchar)) is null" for factor in factors)
+    blank = " or ".join(f"{factor} is null" for factor in factors)
     order_id = readings["order_id"].sql if "order_id" in readings else "null"
     params = {key: value for reading in readings.values() for key, value in reading.params.items()}
     con.execute(
         f"""
         create table judged as
-        select *, case
+        select * exclude (moment, no_date, no_amount), {plausible("moment")} as order_date, case
             when customer_id is null then {NO_ID}
             when order_date is null then if(no_date, {NO_DATE}, {BAD_DATE})
             when order_date > $today then {FUTURE}
@@ -53,11 +88,11 @@ def judge_rows(con: Any, readings: dict[str, Reading], today: dt.date) -> None:
             else 0 end::utinyint as reason
         from (
             select rowid as position, line, {readings["customer_id"].sql} as customer_id,
-                {readings["order_date"].sql} as order_date,
+                {readings["order_date"].sql} as moment,
                 {" * ".join(f"({readings[factor].sql})" for factor in factors)} as amount,
                 {order_id} as order_id,
-                clean(cast(order_date as varchar)) is null as no_date, {blank} as no_amount
-            from (select rowid, * from raw)
+                order_date is null as no_date, {blank} as no_amount
+            from raw
         )
         """,
         params | {"today": today},
@@ -108,13 +143,14 @@ def set_aside(con: Any, file: OrderFile, roles: dict[str, int], end: dt.date) ->
     )
     columns = "customer_id, order_date, amount" + (", order_id" if "order_id" in roles else "")
     con.execute(f"create table orders as select {columns} from judged where reason = 0")
-    amount = "cast(amount as varchar)" if "amount" in roles else "concat(quantity, ' × ', unit_price)"
+    was = {role: f"coalesce({role}_was, cast({role} as varchar))" for role in roles}
+    amount = was["amount"] if "amount" in roles else f"concat({was['quantity']}, ' × ', {was['unit_price']})"
     names = ", ".join(f"'{reason}'" for reason in REASONS)
     con.execute(
         f"""
         create table rejected as
-        select {file.row} as row, cast(raw.customer_id as varchar) as customer_id,
-            regexp_replace(cast(raw.order_date as varchar), ' 00:00:00$', '') as order_date,
+        select {file.row} as row, {was["customer_id"]} as customer_id,
+            regexp_replace({was["order_date"]}, ' 00:00:00$', '') as order_date,
             {amount} as amount, [{names}][reason] as reason
         from (select rowid, * from raw) as raw
         join (select position, reason from judged where reason > 0) as aside on raw.rowid = aside.position
@@ -137,8 +173,8 @@ def too_little(con: Any, table: str, end: dt.date | None) -> list[str]:
     faults = []
     if who == other:
         faults.append(
-            f"{count(rows, 'usable row', 'usable rows')}, all of one customer, '{who}': nobody to compare with. "
-            "Check that the customer column is the right one"
+            f"{count(rows, 'usable row', 'usable rows')}, all of one customer, '{who}': nobody to compare "
+            "with. Check that the customer column is the right one"
         )
     if first == last:
         faults.append(

@@ -12,10 +12,6 @@ from typing import Any
 from custkit.order_files import OrderFile, count, shortened
 
 MAX_UNREADABLE_SHARE = 0.05  # one cell in twenty unread means the column is misread, not dirty
-YEARS = (1900, 2199)  # outside: a placeholder or a two-digit year taken for four digits
-SPACES = " \t\r\n\u00a0\u3000\ufeff"
-NULL_WORDS = ("", "nan", "null", "none", "nat", "na", "n/a", "#n/a", "<na>", "(null)", "nil")
-
 CURRENCY = r"(?i)us\$|hk\$|nt\$|[¥￥元$€£₹]|rmb|cny|usd|eur|gbp|hkd|twd|inr|jpy"
 SAME_CURRENCY = {"￥": "¥", "元": "¥", "rmb": "¥", "cny": "¥", "us$": "$", "usd": "$", "eur": "€", "gbp": "£"}
 SAME_CURRENCY |= {"hkd": "hk$", "twd": "nt$", "inr": "₹"}
@@ -25,7 +21,7 @@ COMMA = r"[+-]?(?:\d+(?:,\d*)?|,\d+|\d{1,3}(?:\.\d{3})+(?:,\d*)?)"
 
 @dataclass
 class Reading:
-    """How one column is read: SQL over ``raw``, its bound parameters, and what was found."""
+    """How one column is read: SQL over ``raw`` with its bound parameters, and what was found."""
 
     sql: str
     params: dict[str, Any] = field(default_factory=dict)
@@ -38,40 +34,26 @@ def option(name: str, value: str) -> str:
     return f"--{name} {value} ({name.replace('-', '_')}= in Python)"
 
 
-def prepare(con: Any) -> None:
-    """Define the SQL macros the readings use: clean(text), clean_id(text), plausible(date)."""
-    words = ", ".join("'" + word.replace("'", "''") + "'" for word in NULL_WORDS)
-    con.execute(
-        f"create macro clean(x) as case when lower(trim(x, '{SPACES}')) not in ({words}) "
-        f"then trim(x, '{SPACES}') end"
-    )
-    con.execute(
-        "create macro clean_id(x) as case when regexp_full_match(clean(x), '[0-9]+[.]0+') "
-        "then split_part(clean(x), '.', 1) else clean(x) end"
-    )
-    con.execute(
-        f"create macro plausible(x) as case when year(x) between {YEARS[0]} and {YEARS[1]} "
-        "then cast(x as date) end"
-    )
-
-
 def kinds(con: Any) -> dict[str, str]:
     """Column → DuckDB type of the table ``raw``."""
     return dict(con.execute("select column_name, column_type from (describe raw)").fetchall())
 
 
-def read_ids(con: Any, role: str, file: OrderFile) -> Reading:
+def read_ids(con: Any, role: str, file: OrderFile, column: int) -> Reading:
     """Ids as text; ``12345.0``, left by a spreadsheet, becomes ``12345``, and that is stated."""
-    reading = Reading(f"clean_id(cast({role} as varchar))")
-    repaired, blank, rows = con.execute(
-        "select count(*) filter (regexp_full_match(x, '[0-9]+[.]0+')), count(*) - count(x), count(*) "
-        f"from (select clean(cast({role} as varchar)) as x from raw)"
+    reading = Reading(role)
+    repaired, filled, rows = con.execute(
+        f"select count(*) filter (regexp_full_match({role}, '[0-9]+[.]0+')), count({role}), count(*) from raw"
     ).fetchone()
     if repaired:
+        reading.sql = f"regexp_replace({role}, '^([0-9]+)[.]0+$', '\\1')"
         what = count(repaired, "value", "values")
-        reading.notes.append(f"{role}: {what} written as a decimal, such as 12345.0, read as 12345.")
-    if rows and blank == rows and role == "customer_id":
-        reading.faults.append(f"column {role} is empty in all {count(rows, 'row', 'rows')}")
+        reading.notes.append(
+            f"'{file.headings[column]}': {what} written as a decimal, such as 12345.0, read as 12345."
+        )
+    if rows and not filled and role == "customer_id":
+        heading = file.headings[column]
+        reading.faults.append(f"column '{heading}' holds no customer id in any of {rows:,} rows")
     return reading
 
 
@@ -102,30 +84,21 @@ def read_numbers(con: Any, role: str, decimal: str | None, file: OrderFile, colu
         Faults: two decimal signs, a decimal sign that cannot be decided, two currencies, or more than
         `MAX_UNREADABLE_SHARE` unreadable.
     """
-    name, kind = file.headings[column], kinds(con)[role]
-    if (
-        kind in ("FLOAT", "DOUBLE", "HUGEINT")
-        or kind.endswith("INT")
-        or kind.startswith("DECIMAL")
-        or "INTEGER" in kind
-    ):
-        number = f"cast({role} as double)"
-        return Reading(f"case when isfinite({number}) then {number} end")
-    text = f"clean(cast({role} as varchar))"
-    body = f"regexp_replace(regexp_replace({text}, '{CURRENCY}', '', 'g'), '[\\s\u00a0\u202f’'']', '', 'g')"
+    name = file.headings[column]
+    if kinds(con)[role] != "VARCHAR":
+        return Reading(f"case when isfinite({role}) then {role} end")
+    body = f"regexp_replace(regexp_replace({role}, '{CURRENCY}', '', 'g'), '[\\s\u00a0\u202f’'']', '', 'g')"
     body = f"regexp_replace(replace({body}, '−', '-'), '^\\((.*)\\)$|^([^-]*)-$', '-\\1\\2')"
-    plain = f"regexp_full_match({text}, '[+-]?\\d+([.]\\d{{1,2}}|[.]\\d{{4,}})?')"
-    simple, filled = con.execute(f"select count(*) filter ({plain}), count({text}) from raw").fetchone()
+    plain = f"regexp_full_match({role}, '[+-]?\\d+([.]\\d{{1,2}}|[.]\\d{{4,}})?')"
+    simple, filled = con.execute(f"select count(*) filter ({plain}), count({role}) from raw").fetchone()
     if simple == filled and decimal != ",":
-        return Reading(f"try_cast({text} as double)")
-    readings = {
-        ".": f"case when regexp_full_match(b, '{POINT}') then try_cast(replace(b, ',', '') as double) end",
-        ",": f"case when regexp_full_match(b, '{COMMA}') "
-        "then try_cast(replace(replace(b, '.', ''), ',', '.') as double) end",
-    }
+        return Reading(f"try_cast({role} as double)")
+    point = f"replace(regexp_extract({body}, '^(?:{POINT})$'), ',', '')"
+    comma = f"replace(replace(regexp_extract({body}, '^(?:{COMMA})$'), '.', ''), ',', '.')"
+    readings = {".": f"try_cast({point} as double)", ",": f"try_cast({comma} as double)"}
     con.execute(
-        f"create or replace temp table numbers as select row, x, {readings['.']} as p, {readings[',']} as c "
-        f"from (select {file.row} as row, {text} as x, {body} as b from raw) where x is not null"
+        f"create or replace temp table numbers as select {file.row} as row, {role} as x, "
+        f"{readings['.']} as p, {readings[',']} as c from raw where {role} is not null"
     )
     reading = Reading("")
     signs = con.execute(
@@ -151,7 +124,7 @@ def read_numbers(con: Any, role: str, decimal: str | None, file: OrderFile, colu
             reading.faults.append(f"column '{name}': {found}. Give the column with numbers, or repair them")
         else:
             reading.notes.append(f"'{name}': {found}; those rows are set aside.")
-    reading.sql = readings[sign].replace("(b,", f"({body},")
+    reading.sql = readings[sign]
     return reading
 
 

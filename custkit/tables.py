@@ -25,7 +25,7 @@ from custkit.order_policies import (
     set_aside,
     too_little,
 )
-from custkit.order_values import Reading, option, prepare, read_ids, read_numbers
+from custkit.order_values import Reading, option, read_ids, read_numbers
 
 MEMORY_LIMIT = "3GB"  # beyond it DuckDB works on disk; leaves a small machine its half
 
@@ -160,7 +160,6 @@ def read_orders(
     folder = Path(tempfile.gettempdir(), f"custkit-{uuid.uuid4().hex}")  # DuckDB makes it only if needed
     con = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder)})
     con.execute("set enable_progress_bar = false; set TimeZone = 'UTC'")
-    prepare(con)
     with open_orders(con, source) as file:
         name = name or file.name
         roles, found = assign_columns(file, columns)
@@ -214,7 +213,7 @@ def _read_columns(
     readings = {}
     for role, i in roles.items():
         if role in ("customer_id", "order_id"):
-            readings[role] = read_ids(con, role, file)
+            readings[role] = read_ids(con, role, file, i)
         elif role == "order_date":
             readings[role] = read_dates(con, date_format, file, i)
         else:
