@@ -67,7 +67,7 @@ def rfm_map(
                 r, f + (0.17 if name else 0), text(number), ha="center", va="center", color=text_colour(shade)
             )
             if name:
-                _segment_band(ax, r, f, name)
+                _segment_band(ax, r, f, name, width=70 // top)
     ax.set_xticks(range(1, top + 1))
     ax.set_yticks(range(1, top + 1))
     for edge in np.arange(1, top) + 0.5:
@@ -104,8 +104,11 @@ def segment_bars(
         ax.annotate(f"{percent(share)} of customers ({count(number)})", (share, y - 0.2), **BESIDE)
         total = money(value, currency, short=True)
         ax.annotate(f"{percent(value_share)} of money ({total})", (value_share, y + 0.2), **BESIDE)
-    ax.set_xlim(0, max(people.max(), purse.max()) * 1.42)
+    reach = max(people.max(), purse.max()) * 1.42  # room for the text beside the longest bar
+    ax.set_xlim(0, reach)
     name_rows(ax, names)
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= 1])
+    ax.set_xlim(0, reach)
     format_axis(ax.xaxis, "percent")
     ax.set_xlabel("share of all customers (grey), share of all money (colour)")
     ax.set_title(title or "Customers and money by segment")
@@ -246,11 +249,11 @@ def _annotated_grid(
     no_frame(ax)
 
 
-def _segment_band(ax: Axes, r: int, f: int, name: str) -> None:
-    """The segment's name on a band of its colour along the foot of a cell."""
+def _segment_band(ax: Axes, r: int, f: int, name: str, width: int) -> None:
+    """The segment's name, in lines of ``width`` letters, on a band of its colour at the foot of a cell."""
     colour = segment_colour(name)
     ax.add_patch(Rectangle((r - 0.5, f - 0.5), 1, 0.36, facecolor=colour, edgecolor="none", zorder=1.5))
-    lines = "\n".join(wrap(name, 13)[:2])
+    lines = "\n".join(wrap(name, width, max_lines=2, placeholder=" …"))
     ax.text(
         r, f - 0.325, lines, ha="center", va="center", fontsize=8, color=text_colour(colour), linespacing=0.95
     )

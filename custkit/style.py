@@ -2,8 +2,9 @@
 
 ``custkit.plots`` gives all of this out again; import it from there.
 
-Sources: the eight colour-blind-safe colours of Okabe and Ito (2008), "Color Universal Design"; relative
-luminance of WCAG 2.1 for the colour of text on a shaded cell.
+Sources: blue and orange of Okabe and Ito (2008), "Color Universal Design", the others chosen so that all
+lines differ under simulated deuteranopia, protanopia and in greyscale (tested); relative luminance of
+WCAG 2.1 for the colour of text on a shaded cell.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ COLOURS: dict[str, str] = {
     "actual": "#222222",  # what happened
     "model": "#0072B2",  # the model of the lesson
     "model_2": "#E69F00",  # its rival
-    "model_3": "#009E73",  # a third model
-    "rule": "#CC79A7",  # the manager's rule of thumb (RFM)
+    "model_3": "#7FC8F0",  # a third model
+    "rule": "#882E72",  # the manager's rule of thumb (RFM)
     "baseline": "#8C8C8C",  # chance, or the simplest forecast
     "boundary": "#555555",  # end of calibration, observation end
     "good": "#2BA889",
