@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
+import subprocess
 import sys
 import tomllib
+import zipfile
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -128,9 +131,6 @@ def test_each_import_is_declared(folder, allowed):
 
 
 def test_network_is_off_here_and_in_processes_that_tests_start():
-    import socket
-    import subprocess
-
     attempt = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
     child = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True)
     assert "the network is off in tests" in child.stderr
@@ -140,3 +140,15 @@ def test_network_is_off_here_and_in_processes_that_tests_start():
         socket.getaddrinfo("example.org", 80)
     with socket.create_server(("127.0.0.1", 0)) as server:  # this machine stays reachable
         socket.create_connection(server.getsockname(), timeout=1).close()
+
+
+def test_the_wheel_ships_reports_and_registers_but_no_tests(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    listed = subprocess.run(
+        ["git", "ls-files", "custkit"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shipped >= set(listed.stdout.splitlines())
+    assert {name.split("/")[0] for name in shipped} == {"custkit"}

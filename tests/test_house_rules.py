@@ -25,6 +25,8 @@ EXPECTED = {
     "notebooks/02a_frequency_foundations.ipynb",
     "solutions/ch2_frequency/X2.2_how_often_do_they_buy.ipynb",
     "exercises/ch2_frequency/X2.2_how_often_do_they_buy.ipynb",
+    "solutions/ch0_start/X0.1_your_first_check.ipynb",
+    "exercises/ch0_start/X0.1_your_first_check.ipynb",
     "custkit/reports/rfm_forecast.ipynb",
 }
 
