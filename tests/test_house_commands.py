@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("awk", "bash", "chmod", "cp", "dirname", "make", "mkdir", "rm", "test", "touch")
+TOOLS = ("awk", "bash", "chmod", "cp", "dirname", "id", "make", "mkdir", "rm", "test", "touch")
 
 # Stands for Python: `-c` answers the version question, `-m venv DIR` makes an environment of such
 # scripts, everything is noted in calls.log.
@@ -125,6 +125,13 @@ def test_an_old_python_gets_one_clear_line(clone, tmp_path):
     assert result.returncode == 2
     assert "Python 3.11 or newer is needed, and none was found (Python 2.7.18)." in result.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_lab_hands_out_exercises_then_opens_the_start_page(clone, tmp_path):
+    assert clone("lab", "LAB=--no-browser").returncode == 0
+    calls = (tmp_path / "calls.log").read_text(encoding="utf-8").splitlines()[-2:]
+    assert calls[0] == "python notebooks/_course/workbook.py copy-exercises"
+    assert re.fullmatch(r"jupyter lab (--allow-root )?--no-browser notebooks/00_start_here.ipynb", calls[1])
 
 
 def test_report_asks_for_a_file(clone):
