@@ -69,7 +69,7 @@ bench: $(TESTER)  ## measure speed beside other libraries and print one table (b
 # For authors ------------------------------------------------------------------------------------------
 
 rules: $(TESTER)  ## authors: cell budget of each notebook, and what the house rules find
-	@$(PY) tests/house_rules.py
+	@PYTHONPATH=notebooks/_course $(PY) tests/house_rules.py
 
 refresh: $(TESTER)  ## authors: re-run notebooks in place, keeping unchanged outputs [NB="a.ipynb b.ipynb"]
 	@$(PY) $(COURSE) refresh $(or $(NB),$(STORED))

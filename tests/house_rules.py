@@ -18,13 +18,10 @@ from statistics import median
 
 import house_prose
 from house_prose import Notebook, source, text_outputs
+from workbook import METADATA
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 MACHINE_PATH = re.compile(
     r"(?<![\w.:/])/(?:home|Users|root|tmp|work|opt|mnt|var|private|srv|builds?)/[\w.-]+|\b[A-Za-z]:\\{1,2}\w|file:///"
     r"|[\\/]site-packages[\\/]"
