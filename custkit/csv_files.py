@@ -6,6 +6,7 @@ import codecs
 import csv
 import glob
 import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ from custkit.order_files import OrderFile, column_names, count, shortened
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 SAMPLE_BYTES = 65_536  # enough lines to see the separator, below the csv module's limit for one value
 CHUNK_BYTES = 1_048_576
-SHARE_CHINESE = 0.9  # of the non-ASCII characters: Western text read as Chinese stays far below
+SHARE_CHINESE = 0.5  # of the non-ASCII characters: Western text read as Chinese stays far below
 
 
 def open_csv(con: Any, path: Path, folder: Path) -> OrderFile:
     """A delimited text file; one that is not UTF-8 is first rewritten as UTF-8 in `folder`."""
-    zipped = path.open("rb").read(2) == b"\x1f\x8b"
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
     opener = gzip.open if zipped else open
-    encoding, notes = _encoding(path, opener)
+    try:
+        encoding, notes = _encoding(path, opener)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError(f"{path.name}: the compressed file is damaged and cannot be unpacked") from None
     name, original = path.name, path
     if encoding != "utf-8":
         path, zipped = folder / "orders.csv", False

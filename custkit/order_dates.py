@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -34,7 +35,7 @@ def plausible(column: str) -> str:
     return f"case when year({column}) between {YEARS[0]} and {YEARS[1]} then cast({column} as date) end"
 
 
-def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) -> Reading:
+def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int, today: dt.date) -> Reading:
     """Order dates as calendar days, in the one order of day and month that fits the whole column.
 
     Parameters
@@ -46,6 +47,8 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
     file : OrderFile
     column : int
         Number of the date column in the file.
+    today : datetime.date
+        A two-digit year first is no reading of dates where it puts many of them after this day.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
                 f"'{name}' holds instants with a time zone; the calendar day in UTC is used."
             )
         return reading
-    reading = _text_dates(con, date_format, name, file.row)
+    reading = _text_dates(con, date_format, name, file.row, today)
     texts = file.dated.get(column, [])
     total = con.execute("select count(order_date) from raw").fetchone()[0]
     if len(texts) > MAX_UNREADABLE_SHARE * total:
@@ -77,7 +80,7 @@ def read_dates(con: Any, date_format: str | None, file: OrderFile, column: int) 
     return reading
 
 
-def _text_dates(con: Any, date_format: str | None, name: str, row: str) -> Reading:
+def _text_dates(con: Any, date_format: str | None, name: str, row: str, today: dt.date) -> Reading:
     timed, zoned = con.execute(
         "select bool_or(contains(order_date, ':') or contains(order_date, '时')), "
         f"bool_or(contains(order_date, ':') and regexp_matches(order_date, '{ZONE}')) from raw"
@@ -101,7 +104,7 @@ def _text_dates(con: Any, date_format: str | None, name: str, row: str) -> Readi
             reading.sql = f"coalesce(try_strptime(order_date, $full_format), {reading.sql})"
         reading.notes.append(f"'{name}' is read as {date_format}, as told.")
     else:
-        formats = _decide_format(con, name, reading)
+        formats = _decide_format(con, name, reading, today)
         if formats is None:
             return reading
         reading.params = {"date_formats": formats}
@@ -145,7 +148,7 @@ def _given_format(con: Any, date_format: str) -> tuple[str, str]:
     return full, short
 
 
-def _decide_format(con: Any, name: str, reading: Reading) -> list[str] | None:
+def _decide_format(con: Any, name: str, reading: Reading, today: dt.date) -> list[str] | None:
     """The formats that read the whole column; None, with a fault added, where that cannot be decided."""
     lists = {f"f{i}": [*formats, *SURE_FORMATS] for i, formats in enumerate(ORDERS.values())}
     lists = {key: sorted(formats, key=lambda f: "%Y" in f) for key, formats in lists.items()}
@@ -182,6 +185,11 @@ def _decide_format(con: Any, name: str, reading: Reading) -> list[str] | None:
             f"{option('date-format', 'FORMAT')}; rows that do not fit are then set aside"
         )
         return None
+    if ("f2", "year/month/day") in orders:  # 24/06/30: a year 2030 in some rows tells the readings apart
+        late = ", ".join(f"coalesce(sum(n) filter ({key} > $today), 0)" for key, _ in orders)
+        late = con.execute(f"select {late} from readings", {"today": today}).fetchone()
+        past = [order for order, n in zip(orders, late, strict=True) if n <= MAX_UNREADABLE_SHARE * best]
+        orders = past or orders
     for key, _ in orders[1:]:
         unequal = f"{orders[0][0]} is distinct from {key}"
         row = con.execute(f"select day from readings where {unequal} order by first limit 1").fetchone()

@@ -175,16 +175,12 @@ def _open_parquet(con: Any, path: Path) -> OrderFile:
         columns = [duckdb.ColumnExpression(name).alias(f"c{i}") for i, name in enumerate(headings)]
         relation = relation.select(*columns)
         empty = not relation.limit(1).fetchall()
-    except duckdb.Error as error:
-        raise DataError(f"{path.name}: cannot be read as Parquet ({_first_line(error)})") from None
+    except duckdb.Error:
+        raise DataError(f"{path.name}: cannot be read as Parquet; it is damaged. Export it again") from None
     if empty:
         raise DataError(f"{path.name}: the file has columns but no rows")
     relation.create_view("file")
     return OrderFile(path.name, headings, "rowid + 1")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 def _open_excel(con: Any, path: Path) -> OrderFile:
@@ -194,8 +190,10 @@ def _open_excel(con: Any, path: Path) -> OrderFile:
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl raises many kinds on a damaged file
-        raise DataError(f"{path.name}: cannot be read as an Excel workbook ({_first_line(error)})") from None
+    except Exception:  # openpyxl raises many kinds on a damaged file
+        raise DataError(
+            f"{path.name}: cannot be read as an Excel workbook; it is damaged or has a password"
+        ) from None
     try:
         sheet = book.worksheets[0]
         rows = enumerate(sheet.iter_rows(values_only=True), start=1)

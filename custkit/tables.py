@@ -163,9 +163,12 @@ def read_orders(
     with open_orders(con, source) as file:
         name = name or file.name
         roles, found = assign_columns(file, columns)
-        load_raw(con, file, roles)
+        try:
+            load_raw(con, file, roles)
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException):
+            raise DataError(f"{name}: cannot be read to its end; the file is damaged") from None
         faults = found.faults + ragged_rows(con)
-    readings = _read_columns(con, file, roles, date_format, decimal)
+    readings = _read_columns(con, file, roles, date_format, decimal, today)
     notes = [*file.notes, *found.notes, *(note for reading in readings.values() for note in reading.notes)]
     faults += [fault for reading in readings.values() for fault in reading.faults]
     if faults:
@@ -207,7 +210,12 @@ def _as_date(value: dt.date | str | None, today: dt.date) -> dt.date | None:
 
 
 def _read_columns(
-    con: Any, file: OrderFile, roles: dict[str, int], date_format: str | None, decimal: str | None
+    con: Any,
+    file: OrderFile,
+    roles: dict[str, int],
+    date_format: str | None,
+    decimal: str | None,
+    today: dt.date,
 ) -> dict[str, Reading]:
     """A reading of every column that has a role; quantity and unit_price keep their own."""
     readings = {}
@@ -215,7 +223,7 @@ def _read_columns(
         if role in ("customer_id", "order_id"):
             readings[role] = read_ids(con, role, file, i)
         elif role == "order_date":
-            readings[role] = read_dates(con, date_format, file, i)
+            readings[role] = read_dates(con, date_format, file, i, today)
         else:
             readings[role] = read_numbers(con, role, decimal, file, i)
     return readings
