@@ -192,11 +192,15 @@ def p_alive_histogram(
 def migration(table: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
     """Segments before (rows) against segments after (columns): share of each row, with its size.
 
-    ``table`` is a square or wide table of customers: index = segment before, columns = segment after. Cells
-    below half a per cent are left blank, empty rows too.
+    ``table`` holds customers: index = segment before, columns = segment after, as `rfm.segment_migration`
+    gives it. Its row and column for customers who came or went are left out where nobody did. Cells below
+    half a per cent stay blank.
     """
     need(table, [], "migration")
-    ax = new_axes(ax, height=2.2 + 0.38 * len(table), width=8)
+    rows = [name for name, size in table.sum(axis=1).items() if size or name in table.columns]
+    columns = [name for name, size in table.sum().items() if size or name in table.index]
+    table = table.loc[rows, columns]
+    ax = new_axes(ax, height=max(3.6, 2.2 + 0.38 * len(table)))
     sizes = table.sum(axis=1)
     shares = table.div(sizes.where(sizes > 0), axis=0).astype(float)
     rows = [f"{name} ({count(size)})" for name, size in zip(table.index, sizes, strict=True)]
@@ -216,18 +220,24 @@ def migration(table: pd.DataFrame, ax: Axes | None = None, *, title: str | None 
 
 
 def cohort_triangle(table: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
-    """Share of each cohort that bought in each later period; what is not yet observed stays grey.
+    """Share of each monthly cohort that bought in each later month; what is not yet observed stays grey.
 
-    ``table`` has ``cohort`` (label or date), ``period_number`` (0 = the cohort's own period) and
-    ``active_share`` (0 to 1), one row for each observed cell.
+    ``table`` has ``cohort`` (a day of the month of the first order), ``period_number`` (months since, 0 =
+    first) and ``customers`` (who bought), as `orders.cohorts` gives it. A month without a row, up to the
+    last month seen, is a month in which nobody bought.
     """
-    need(table, ["cohort", "period_number", "active_share"], "cohort_triangle")
-    grid = table.pivot(index="cohort", columns="period_number", values="active_share").astype(float)
-    ax = new_axes(ax, height=1.5 + 0.33 * len(grid))
-    rows = [f"{c:%Y-%m-%d}" if hasattr(c, "strftime") else str(c) for c in grid.index]
-    _annotated_grid(ax, grid, rows, [str(c) for c in grid.columns], blank_below=-1.0)
-    ax.set(xlabel="periods since the first purchase", ylabel="cohort")
-    ax.set_title(title or "Share of each cohort that bought, by period")
+    need(table, ["cohort", "period_number", "customers"], "cohort_triangle")
+    active = table.assign(cohort=pd.to_datetime(table["cohort"]).dt.to_period("M"))
+    active = active.pivot(index="cohort", columns="period_number", values="customers")
+    active = active.reindex(columns=range(int(active.columns.max()) + 1))
+    months = np.array([m.ordinal for m in active.index])[:, None] + np.arange(active.shape[1])
+    seen = months <= months[active.notna().to_numpy()].max()
+    shares = active.fillna(0).div(active[0], axis=0).where(seen).astype(float)
+    ax = new_axes(ax, height=1.5 + 0.33 * len(shares))
+    rows = [f"{m} ({count(size)})" for m, size in active[0].items()]
+    _annotated_grid(ax, shares, rows, [str(c) for c in shares.columns], blank_below=0.0)
+    ax.set(xlabel="months since the first purchase", ylabel="cohort (customers)")
+    ax.set_title(title or "Share of each cohort that bought, by month")
     return ax
 
 

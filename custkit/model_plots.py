@@ -111,7 +111,7 @@ def tracking(
     *,
     calibration_end: object = None,
     incremental: bool = False,
-    unit: str = "weeks since the first day",
+    unit: str | None = None,
     roles: Roles = None,
     title: str | None = None,
 ) -> Axes:
@@ -119,7 +119,7 @@ def tracking(
 
     ``table`` has ``period`` (its number, 0 = start, or a date), ``actual`` and one column for each model, all
     *sums so far*. ``incremental=True`` draws what each period added instead, from the second row on.
-    ``calibration_end`` is on the scale of ``period`` and drawn as a dashed line.
+    ``calibration_end`` is on the scale of ``period`` and drawn as a dashed line; ``unit`` labels that scale.
     """
     need(table, ["period", "actual"], "tracking")
     ax = new_axes(ax)
@@ -133,7 +133,13 @@ def tracking(
     ax.set_ylim(bottom=0)
     if calibration_end is not None:
         _boundary(ax, calibration_end, "end of calibration")
-    ax.set(xlabel=unit, ylabel="repeat purchases in the period" if incremental else "repeat purchases, sum")
+    if pd.api.types.is_datetime64_any_dtype(drawn.index):
+        _date_axis(ax)
+    else:
+        ax.set_xlabel("weeks since the first day")
+    ax.set(ylabel="repeat purchases in the period" if incremental else "repeat purchases, sum")
+    if unit is not None:
+        ax.set_xlabel(unit)
     format_axis(ax.yaxis)
     ax.grid(axis="y")
     ax.legend(loc="upper right" if incremental else "lower right")
@@ -250,9 +256,7 @@ def history_timelines(
     ax.set_ylim(-0.75, len(people) - 0.5)
     _boundary(ax, end, "observation end", left=True)
     name_rows(ax, map(str, people))
-    locator = mdates.AutoDateLocator(maxticks=8)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
+    _date_axis(ax)
     meanings = ("since the last purchase (RFM recency)", "t_x: first to last purchase", "x: repeat purchases")
     ax.legend(
         ax.lines[:4],
@@ -265,6 +269,13 @@ def history_timelines(
     ax.set_ylabel("customer")
     ax.set_title(title or f"Purchases on a time line (t_x and T in {word})")
     return ax
+
+
+def _date_axis(ax: Axes) -> None:
+    """At most eight dates on the x axis, the year written where it begins."""
+    locator = mdates.AutoDateLocator(maxticks=8)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator, show_offset=False))
 
 
 def _models(table: pd.DataFrame, *own: str) -> Sequence[str]:

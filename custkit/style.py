@@ -43,7 +43,6 @@ COLOURS: dict[str, str] = {
     "Loyal": "#1F6DB0",
     "Potential loyalists": "#2BA889",
     "New customers": "#8FD6B8",
-    "Promising": "#C7E9C0",
     "Need attention": "#F0E08A",
     "About to sleep": "#FDC98A",
     "Cannot lose them": "#A63A00",
