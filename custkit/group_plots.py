@@ -40,18 +40,20 @@ def rfm_map(
     *,
     value: str = "customers",
     currency: str | None = None,
+    bins: int | None = None,
     title: str | None = None,
 ) -> Axes:
     """One shaded cell for each recency score by frequency score, with its number and segment.
 
     ``cells`` has ``r_score``, ``f_score`` (1 = worst, highest = best), the column named by ``value``
     (customers, or money when ``currency`` is given, ``""`` for money without a sign) and, if known,
-    ``segment``: one name for each cell, drawn as a band in the segment's colour.
+    ``segment``: one name for each cell, drawn as a band in the segment's colour. ``bins`` is the number of
+    scores, by default the highest in the table: give it where cells of the best score may be left out.
     """
     need(cells, ["r_score", "f_score", value], "rfm_map")
     ax = new_axes(ax, height=5.4)
     grid = cells.pivot_table(index="f_score", columns="r_score", values=value, aggfunc="sum", sort=True)
-    top = int(max(cells["r_score"].max(), cells["f_score"].max(), 2))
+    top = bins or int(max(cells["r_score"].max(), cells["f_score"].max(), 2))
     grid = grid.reindex(index=range(1, top + 1), columns=range(1, top + 1))
     norm = PowerNorm(0.5, vmin=0, vmax=float(np.nanmax(grid.to_numpy(float))) or 1.0)
     ax.pcolormesh(np.arange(top + 1) + 0.5, np.arange(top + 1) + 0.5, grid, cmap=HEAT, norm=norm)

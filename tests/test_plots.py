@@ -219,6 +219,12 @@ def test_rfm_map_of_money_has_currency():
     assert "(€)" in ax.get_title(loc="left")
 
 
+def test_rfm_map_keeps_scores_whose_cells_were_left_out():
+    ax = plots.rfm_map(cells().query("r_score < 4 and f_score < 4"), bins=5)
+    assert ax.get_xlabel() == "recency score (5 = bought most recently)"
+    assert len(ax.get_xticks()) == 5
+
+
 def test_text_on_dark_cells_is_light():
     written = {t.get_text(): t.get_color() for t in plots.rfm_map(cells()).texts}
     assert written["4,000"] == "#FFFFFF"
