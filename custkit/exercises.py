@@ -155,7 +155,8 @@ def built(root: Path = ROOT) -> dict[str, bytes]:
                 student_version(path.read_text("utf-8"), config).encode() if notebook else path.read_bytes()
             )
         except Exception as error:  # nbgrader raises plain RuntimeErrors and ValidationErrors
-            problems.append(f"solutions/{name}: {error}")
+            cause = error.__context__ or error  # nbgrader's own message often hides the cause
+            problems.append(f"solutions/{name}: {str(cause).splitlines()[0]}")
         else:
             found[name] = content
     if problems:

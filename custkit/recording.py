@@ -110,7 +110,9 @@ def _stored(kind: str, plain: Any) -> Any:
 def _short(value: Any) -> str:
     """Show a wrong answer in a few characters."""
     if isinstance(value, float):
-        return f"{value:,.4g}"
+        return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
+    if isinstance(value, dict) and isinstance(next(iter(value.values()), 0), list):
+        return f"table of {len(next(iter(value.values())))} rows"
     if isinstance(value, dict):
         value = ", ".join(f"{key}: {_short(one)}" for key, one in value.items())
     elif isinstance(value, list):
