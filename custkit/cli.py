@@ -40,7 +40,7 @@ Bad input is refused with one line per fault (exit code 2) and nothing is writte
 
 RUN_HELP = """\
 running:
-  --demo               use the CDNOW orders that come with custkit (23,570 customers)
+  --demo               use the CDNOW orders that come with custkit (69,659 order rows, in USD)
   --out DIR            where the page and its tables go (default: a folder named after the report)
   --params TABLE.csv   run once per row: columns are parameters, a column "name" gives each run's folder;
                        order files are looked for beside the table; runs done before are not repeated

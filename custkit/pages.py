@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MARKUP = re.compile(r"[^\w ,.;:%/()'+–—−-]|_|:(?=//)")
 _FORMULA = re.compile(r"^[\s\ufeff]*[=+\-@\t\r|＝＋－＠]")
+LONG_TEXT = 40  # columns with longer texts get room
 _NUMBER = re.compile(r"^[+-]?\d+([.,]\d+)*$")
 
 
@@ -87,16 +88,16 @@ def table(
     from IPython.display import HTML, display
 
     formats = dict(formats or {})
-    right = {c for c in frame if c in formats or frame[c].dtype.kind in "iuf"}
-    written = {c: [formats.get(c, str)(v) for v in frame[c]] for c in frame}
     # money() and text() have escaped already: their entities must not be escaped again
-    cell = {c: [_once(v) for v in values] for c, values in written.items()}
-    mark = {c: ' class="number"' if c in right else "" for c in frame}
+    cells = {c: [_once(formats.get(c, str)(value)) for value in frame[c]] for c in frame}
+    right = {c for c in frame if c in formats or frame[c].dtype.kind in "iuf"}
+    long = {c for c in frame if max(map(len, cells[c]), default=0) > LONG_TEXT}
+    mark = {c: ' class="number"' if c in right else ' class="long"' if c in long else "" for c in frame}
     head = "".join(f"<th{mark[c]}>{_once(text(c))}</th>" for c in frame)
     rows = []
     for i in range(len(frame)):
         row = ' class="total"' if total and i == len(frame) - 1 else ""
-        rows.append(f"<tr{row}>" + "".join(f"<td{mark[c]}>{cell[c][i]}</td>" for c in frame) + "</tr>")
+        rows.append(f"<tr{row}>" + "".join(f"<td{mark[c]}>{cells[c][i]}</td>" for c in frame) + "</tr>")
     body = "\n".join(rows)
     display(HTML(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"))
 
@@ -106,19 +107,21 @@ def _once(written: str) -> str:
     return re.sub(r"&(?!#\d+;)|[<>\"]", lambda sign: f"&#{ord(sign.group()[0])};", written)
 
 
-def pool_small(labels: pd.Series, min_group: int, name: str = "small groups together") -> pd.Series:
+def pool_small(labels: pd.Series, min_group: int) -> pd.Series:
     """Labels in which groups under `min_group` members are pooled, so that no shown group is smaller.
 
     A pool that is still too small takes in the next smallest group: otherwise it could be had by
-    subtracting the rest from the total. When all members together are too few, one pool is left.
+    subtracting the rest from the total. It is named after its largest member (``At risk and 2 small``);
+    when all customers together are too few to part, it is called ``all together``.
     """
-    sizes = labels.value_counts().sort_values(kind="stable")
+    sizes = labels.astype("str").value_counts().sort_values(kind="stable")
     small, members = [], 0
     for label, size in sizes.items():
         if size >= min_group and (members == 0 or members >= min_group):
             break
-        small.append(label)
+        small.insert(0, label)
         members += size
+    name = "all together" if len(small) == len(sizes) > 1 else " and ".join([*small[:1], f"{len(small) - 1} small"][: len(small)])
     return labels.astype("str").where(~labels.isin(small), name)
 
 

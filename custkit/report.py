@@ -203,29 +203,43 @@ def _execute(
         if step := cell.metadata.get("step"):
             begin_step(step)
 
-    # a private IPython folder: no start-up files of the user, and a read-only home does no harm
-    before, os.environ["IPYTHONDIR"] = os.environ.get("IPYTHONDIR"), str(work / ".ipython")
     executed = work / ".executed.ipynb"
     try:
-        return papermill.execute_notebook(
-            str(report.path),
-            str(executed),
-            parameters=values,
-            kernel_name="python3",
-            progress_bar=False,
-            request_save_on_cell_execute=False,
-            on_cell_start=on_cell_start,
-            extra_arguments=["--log-level=50", "--HistoryManager.enabled=False"],
-        )
+        with _environment(work):
+            return papermill.execute_notebook(
+                str(report.path),
+                str(executed),
+                parameters=values,
+                kernel_name="python3",
+                progress_bar=False,
+                request_save_on_cell_execute=False,
+                on_cell_start=on_cell_start,
+                extra_arguments=["--log-level=50", "--HistoryManager.enabled=False"],
+            )
     except PapermillExecutionError as error:
         raise _translated(report, error, executed, values, out) from None
     except DeadKernelError:
         raise ReportFailure(f"{report.name}: Python stopped in the middle (out of memory?)") from None
+
+
+@contextmanager
+def _environment(work: Path) -> Iterator[None]:
+    """What the kernel is started with.
+
+    A private IPython folder: no start-up files of the user, and a read-only home does no harm. One thread
+    for linear algebra, unless told otherwise: the matrices are small, and threads would wait for each other.
+    """
+    wanted = {"IPYTHONDIR": str(work / ".ipython"), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
     finally:
-        if before is None:
-            del os.environ["IPYTHONDIR"]
-        else:
-            os.environ["IPYTHONDIR"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _translated(report: Report, error: Any, executed: Path, values: dict[str, Any], out: Path) -> Exception:

@@ -73,15 +73,19 @@ def test_column_map():
     ("sizes", "expected"),
     [
         ({"a": 50, "b": 30, "c": 20}, {"a": 50, "b": 30, "c": 20}),
-        ({"a": 50, "b": 30, "c": 5}, {"a": 50, "pool": 35}),  # c alone could be had by subtraction
-        ({"a": 50, "b": 12, "c": 9}, {"a": 50, "pool": 21}),
-        ({"a": 50, "b": 19}, {"pool": 69}),
-        ({"a": 3, "b": 2}, {"pool": 5}),
+        ({"a": 50, "b": 30, "c": 5}, {"a": 50, "b and 1 small": 35}),  # c alone could be had by subtraction
+        ({"a": 50, "b": 9, "c": 12}, {"a": 50, "c and 1 small": 21}),
+        ({"a": 50, "b": 19}, {"all together": 69}),
+        ({"a": 3, "b": 2}, {"all together": 5}),
+        ({"a": 50, "b": 2, "c": 30, "d": 1}, {"a": 50, "c and 2 small": 33}),
+        ({"a": 3}, {"a": 3}),
     ],
 )
 def test_small_groups_are_pooled_until_none_can_be_inferred(sizes, expected):
     labels = pd.Series([label for label, size in sizes.items() for _ in range(size)])
-    assert pages.pool_small(labels, 20, "pool").value_counts().to_dict() == expected
+    assert pages.pool_small(labels, 20).value_counts().to_dict() == expected
+    categories = labels.astype(pd.CategoricalDtype([*"abcd", "empty"]))
+    assert pages.pool_small(categories, 20).value_counts().to_dict() == expected
 
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =1", "\t=1", "＝1", "\r=1"]
