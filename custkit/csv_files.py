@@ -127,13 +127,14 @@ def ragged_rows(con: Any) -> list[str]:
     if "reject_errors" not in tables:
         return []
     rows = con.execute(
-        "select line, any_value(error_message), any_value(csv_line) from reject_errors "
-        "where trim(csv_line) <> '' group by line order by line"
+        "select line, any_value(regexp_replace(error_message, "
+        "'Expected Number of Columns: (.*) Found: (.*)', '\\1 columns expected, \\2 found')), "
+        "any_value(csv_line) from reject_errors where trim(csv_line) <> '' group by line order by line"
     ).fetchall()
     if not rows:
         return []
     first = "; ".join(f"row {line}: {message} in {shortened(text)}" for line, message, text in rows[:3])
     return [
-        f"{count(len(rows), 'row does', 'rows do')} not fit the columns of the heading row ({first}). Put a "
-        "value that holds the separator or a line break in double quotes, and close every quote"
+        f"{count(len(rows), 'row does', 'rows do')} not fit the columns of the heading row ({first}). Check "
+        "the separator, put a value that holds it or a line break in double quotes, and close every quote"
     ]

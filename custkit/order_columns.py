@@ -75,16 +75,19 @@ def assign_columns(file: OrderFile, given: dict[str, str] | None) -> tuple[dict[
         if len(hits) == 1:
             roles[role] = hits[0]
         elif hits:
-            rivals = quoted([file.headings[i] for i in hits])
-            found.faults.append(f"{role} may be {rivals}; say which with {option('columns', f'{role}=NAME')}")
+            rivals = [file.headings[i] for i in hits]
+            remedy = f"say which with {option('columns', f'{role}=NAME')}"
+            if len(set(rivals)) == 1:
+                remedy = "give each column its own heading"
+            found.faults.append(f"{role} may be {quoted(rivals)}; {remedy}")
         elif schema[role]["required"]:
             found.faults.append(_missing(role, file.headings))
     if sum(schema[r]["required"] for r in roles) == 0 and any(_is_data(h) for h in file.headings):
         found.faults.append("the first row looks like data: the file needs a heading row")
-    taken = [f"{role} from '{file.headings[i]}'" for role, i in roles.items() if file.headings[i] != role]
-    guessed = any(role in guess and file.headings[i] != role for role, i in roles.items())
-    if taken:
-        found.notes.append(f"Columns{' (guessed from their names)' if guessed else ''}: {', '.join(taken)}.")
+    for how, some in (("as told", given), ("guessed from their names", guess)):
+        names = {role: file.headings[roles[role]] for role in some if role in roles}
+        taken = [f"{role} from '{name}'" for role, name in names.items() if role in given or name != role]
+        found.notes += [f"Columns {how}: {', '.join(taken)}."] if taken else []
     if "unit_price" in roles and "amount" not in roles:
         found.notes.append("There is no amount column: amount = quantity × unit_price, line by line.")
     return roles, found

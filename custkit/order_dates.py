@@ -172,7 +172,7 @@ def _decide_format(con: Any, name: str, reading: Reading, today: dt.date) -> lis
     ]
     if not orders:
         rows = con.execute(
-            f"select day from readings where {any_read} and (f0 is null or f1 is null) and (f0 is null) <> "
+            f"select day from readings where {any_read} and (f0 is null) <> "
             "(f1 is null) order by f0 is null, first"
         ).fetchall()
         clash = (

@@ -71,6 +71,25 @@ def _typed(role: str, column: str, kind: str) -> str:
     return f"cast({column} as varchar)"
 
 
+def one_day_only(con: Any, roles: dict[str, int]) -> list[str]:
+    """The fault of a file whose typed date column holds one day; found before anything is loaded."""
+    column = f"c{roles.get('order_date')}"
+    kinds = dict(con.execute("select column_name, column_type from (describe file)").fetchall())
+    if not re.match("DATE|TIMESTAMP", kinds.get(column, "")):
+        return []
+    first, last, rows = con.execute(
+        f"select cast(min({column}) as date), cast(max({column}) as date), count({column}) from file"
+    ).fetchone()
+    return [_one_day(rows, first)] if rows and first == last else []
+
+
+def _one_day(rows: int, day: dt.date) -> str:
+    return (
+        f"{count(rows, 'row', 'rows')}, all dated {day}: one order day has no recency and no repeat "
+        "purchase. Check that the date column is the order date, not the day of export"
+    )
+
+
 def judge_rows(con: Any, readings: dict[str, Reading], today: dt.date) -> None:
     """Table ``judged``: every row as read, with the number of the first reason its own values give, or 0."""
     factors = ["amount"] if "amount" in readings else ["quantity", "unit_price"]
@@ -111,13 +130,13 @@ def set_aside(con: Any, file: OrderFile, roles: dict[str, int], end: dt.date) ->
     con.execute(
         """
         create table repeated as
-        select judged.position from judged
-        join (
-            select line, customer_id, order_date, min(position) as earliest
-            from judged where reason = 0 group by line, customer_id, order_date having count(*) > 1
-        ) as twice
-        using (line, customer_id, order_date)
-        where reason = 0 and position > earliest
+        select later.position
+        from (select line, min(position) as earliest from judged where reason = 0
+            group by line having count(*) > 1) as twice
+        join judged as first on first.position = twice.earliest
+        join judged as later on later.line = twice.line and later.position > twice.earliest
+        where later.reason = 0 and later.customer_id = first.customer_id
+            and later.order_date = first.order_date and later.amount = first.amount
         """
     )
     if "order_id" in roles:
@@ -177,10 +196,7 @@ def too_little(con: Any, table: str, end: dt.date | None) -> list[str]:
             "with. Check that the customer column is the right one"
         )
     if first == last:
-        faults.append(
-            f"{count(rows, 'usable row', 'usable rows')}, all dated {first}: one order day has no recency "
-            "and no repeat purchase. Check that the date column is the order date, not the day of export"
-        )
+        faults.append(_one_day(rows, first))
     return faults
 
 

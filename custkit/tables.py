@@ -21,6 +21,7 @@ from custkit.order_policies import (
     judge_rows,
     last_order_date,
     load_raw,
+    one_day_only,
     policy_notes,
     set_aside,
     too_little,
@@ -163,6 +164,9 @@ def read_orders(
     with open_orders(con, source) as file:
         name = name or file.name
         roles, found = assign_columns(file, columns)
+        hopeless = one_day_only(con, roles)
+        if hopeless:  # 30 million rows need not be read to say so
+            raise DataError([f"{name}: {fault}" for fault in found.faults + hopeless])
         try:
             load_raw(con, file, roles)
         except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException):

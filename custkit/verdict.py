@@ -65,7 +65,7 @@ def verdict(con: Any, observation_end: dt.date) -> Any:
             f"{varying:,} repeat buyers spend different amounts on different days; at least "
             f"{MIN_SPEND_BUYERS} are needed. The mean amount is used instead."
         )
-    rows.append(("spend model", spends and not constant, why))
+    rows.append(("spend model", spends, why))
     long = weeks >= MIN_HOLDOUT_WEEKS
     why = f"{weeks:,} weeks from the first order to the observation end"
     why += "." if long else f"; at least {MIN_HOLDOUT_WEEKS} are needed."

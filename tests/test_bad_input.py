@@ -117,7 +117,12 @@ def test_ragged_rows_are_all_counted_and_three_named(file):
     bad = GOOD + "B,2024-03-01\nB,2024-03-02,1,2\nB,2024-03-03,7\n,\nC,x,y,z\n"
     text = faults(file(bad))
     assert "4 rows do not fit the columns" in text
-    assert "row 5" in text and "row 6" in text and "row 8" in text and "row 9" not in text
+    assert (
+        "row 5: 3 columns expected, 2 found in 'B,2024-03-01'" in text
+        and "row 6" in text
+        and "row 8" in text
+        and "row 9" not in text
+    )
 
 
 def test_open_quote(file):
@@ -144,6 +149,15 @@ def test_no_heading_row(file):
 def test_two_candidates_are_not_guessed(file):
     text = faults(file("customer,client,date,amount\nA,B,2024-01-05,1\nB,C,2024-01-06,2\n"))
     assert "customer_id may be 'customer', 'client'" in text and "--columns customer_id=NAME" in text
+
+
+def test_one_heading_twice_is_not_guessed(file):
+    text = faults(file("customer_id,order_date,amount,amount\nA,2024-01-05,1,2\nB,2024-01-06,1,2\n"))
+    assert "give each column its own heading" in text
+
+
+def test_separator_of_the_headings_is_not_that_of_the_rows(file):
+    assert "2 rows do not fit" in faults(file(HEAD + "A;2024-01-05;1\nB;2024-01-06;2\n"))
 
 
 def test_column_given_but_not_there(file):
@@ -239,6 +253,10 @@ def test_decimal_sign_cannot_be_told(file, amounts):
     assert "cannot be told" in text and "--decimal" in text and "1,234.000" in text and "1.234" in text
 
 
+def test_decimal_comma_told_where_points_stand(file):
+    assert "3 of 3 values are not numbers" in faults(file(GOOD), decimal=",")
+
+
 def test_mixed_decimal_signs(file):
     text = faults(file('customer_id,order_date,amount\nA,2024-01-05,"1,234.50"\nB,2024-01-06,"12,5"\n'))
     assert "mixes decimal signs" in text and "'12,5' in row 3" in text
@@ -267,7 +285,7 @@ def test_one_customer_only(file):
 
 def test_one_order_day_only(file):
     text = faults(file(rows(["2024-01-05"] * 4)))
-    assert "4 usable rows, all dated 2024-01-05" in text and "recency" in text
+    assert "4 rows, all dated 2024-01-05" in text and "recency" in text
 
 
 def test_one_day_left_after_refunds_are_set_aside():
@@ -300,7 +318,7 @@ def test_a_million_rows_of_one_day(tmp_path):
         "select i % 300000 as customer_id, date '2024-01-05' as order_date, 9.5 as amount "
         "from range(1000000) t(i)"
     ).write_parquet(str(path))
-    assert "1,000,000 usable rows, all dated 2024-01-05" in faults(path)
+    assert "1,000,000 rows, all dated 2024-01-05" in faults(path)
 
 
 def test_empty_frame():

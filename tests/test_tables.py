@@ -203,7 +203,7 @@ def test_names_no_query_should_ever_see(tmp_path, file):
 )
 def test_known_names_are_guessed_and_said(file, head):
     log = read(file(GOOD.replace("customer_id,order_date,amount", head)))
-    assert plain(log) == WANTED and any("guessed from their names" in note for note in log.notes)
+    assert plain(log) == WANTED and any("guessed from their names: " in note for note in log.notes)
 
 
 def test_columns_given_win_over_names(file):
@@ -211,7 +211,8 @@ def test_columns_given_win_over_names(file):
         "customer_id,order_date,amount,net\nA,2024-01-05,1,10.50\nB,2024-01-13,2,20.25\nA,2024-02-20,3,5.75\n"
     )
     assert plain(read(file(content), columns={"amount": "net"})) == WANTED
-    assert plain(read(file(content), columns={"amount": " NET"})) == WANTED
+    log = read(file(content), columns={"amount": " NET"})
+    assert plain(log) == WANTED and "Columns as told: amount from 'net'." in log.notes
 
 
 def test_own_name_wins_over_a_known_name(file):
