@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.polynomial import chebyshev
 
 from custkit.likelihood import levels
-from custkit.purchase_models import BLOCK, PurchaseModel, fit_purchases
+from custkit.purchase_models import BLOCK, PurchaseModel, check_periods, fit_purchases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,13 +27,32 @@ class BetaGeometricModel(PurchaseModel):
     name = "BG/NBD"
 
     def purchase_probabilities(self, n: np.ndarray, periods: float) -> np.ndarray:
-        """P(X(t) = n): chance of n repeat purchases in the ``periods`` units after the first, shape of n.
+        """P(X(t) = n): chance of n repeat purchases of a new customer.
 
+        Parameters
+        ----------
+        n : int or array of int
+            Numbers of purchases.
+        periods : float
+            Time after the first purchase, in the unit of the fit.
+
+        Returns
+        -------
+        array of the shape of ``n``, between 0 and 1
+
+        Raises
+        ------
+        ParameterError
+            ``periods`` is negative or not a number.
+
+        Notes
+        -----
         The sum over earlier purchases in the published form is a negative-binomial tail.
         """
         from scipy.special import betaln
         from scipy.stats import nbinom
 
+        check_periods(periods)
         r, alpha, a, b = self.params
         n = np.asarray(n, int)
         counts = nbinom(r, alpha / (alpha + periods))
@@ -47,16 +67,24 @@ class BetaGeometricModel(PurchaseModel):
         return np.where(before, (r + x) * np.log((alpha + T) / (alpha + tx)) + level, -np.inf)
 
     def _if_alive(self, x, T, periods):
-        """Expected purchases in `periods` (rows by times) of customers alive at T."""
+        """Expected purchases in `periods` (rows by times) of customers alive at T.
+
+        In s = log(1 + periods / (alpha + T)): what nearly equal customers would buy, times a factor that
+        varies slowly and for each x with s alone. 64 Chebyshev points give it to about eleven digits.
+        """
+        from scipy.special import exprel
+
         r, alpha, a, b = self.params
+        s = np.log1p(periods / (alpha + T)[:, None])
+        top = max(s.max(), 1e-9)
         ux, ix = np.unique(x, return_inverse=True)
-        p, weight = beta_quadrature(a, b + ux + self.late)
-        out = np.empty(periods.shape)
-        for rows in np.array_split(np.arange(len(x)), max(1, periods.size * 32 // 2**22)):
-            p_, weight_, age = p[ix[rows], None], weight[ix[rows], None], (alpha + T[rows])[:, None, None]
-            grown = np.log1p(periods[rows, :, None] * p_ / age) * -(r + x[rows])[:, None, None]
-            out[rows] = (-np.expm1(grown) / p_ * weight_).sum(axis=2)
-        return out
+
+        def at(place):  # place is in (-1, 1)
+            return _slow_factor(a, b + ux + self.late, r + ux, top * (place + 1) / 2)
+
+        factor = chebyshev.chebinterpolate(at, 63)[:, ix, None]
+        slow = chebyshev.chebval(2 * s / top - 1, factor, tensor=False)
+        return (r + x)[:, None] * s * exprel((1 - a) * s) * slow
 
     def _simulate_if_alive(self, x, T, periods, rng):
         r, alpha, a, b = self.params
@@ -73,24 +101,52 @@ class ModifiedBetaGeometricModel(BetaGeometricModel):
     name = "MBG/NBD"
 
 
-def beta_quadrature(a: float, b: np.ndarray, nodes: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights (each len(b) by nodes) of expectations over Beta(a, b).
+def beta_quadrature(a: float, b: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of expectations over Beta(a, b), of functions that change over orders of magnitude.
 
-    Gauss-Jacobi by the eigenvalues of the recurrence matrix (Golub & Welsch 1969).
+    Trapezoidal rule in log(p / (1 - p)), with the tails beyond the ends added as geometric series. Gauss
+    rules of a few dozen nodes are tens of per cent off here over long horizons, when a < 1.
+
+    Parameters
+    ----------
+    a : float
+    b : array of shape (k,)
+    reach : float
+        Logarithm of the smallest p at which the function still changes.
+
+    Returns
+    -------
+    p, weight : arrays of shape (k, nodes)
+        The weights of a row add up to 1.
     """
-    al, be = np.asarray(b, float)[:, None] - 1, a - 1
-    k = np.arange(1, nodes)
-    total = 2 * k + al + be
-    diagonal = np.empty((len(al), nodes))
-    diagonal[:, :1] = (be - al) / (al + be + 2)
-    diagonal[:, 1:] = (be**2 - al**2) / (total * (total + 2))
-    off = 4 * k * (k + al) * (k + be) * (k + al + be) / (total**2 * (total + 1) * (total - 1))
-    off[:, :1] = 4 * (1 + al) * (1 + be) / ((2 + al + be) ** 2 * (3 + al + be))
-    matrix = np.zeros((len(al), nodes, nodes))
-    matrix[:, np.arange(nodes), np.arange(nodes)] = diagonal
-    matrix[:, k, k - 1] = np.sqrt(off)  # eigh reads the lower triangle
-    place, vectors = np.linalg.eigh(matrix)
-    return np.clip((1 + place) / 2, 1e-300, 1.0), vectors[:, 0, :] ** 2
+    mode, least = np.log(a / b), np.minimum(a, b)
+    low = np.minimum(mode, reach) - np.minimum(30, 40 / a + np.sqrt(80 / a))
+    if a > 1:
+        low = np.maximum(low, mode - 40 / (a - 1) - np.sqrt(80 / (a - 1)))
+    high = np.minimum(np.maximum(mode, 30), mode + 40 / b + np.log1p(40 / a) + np.sqrt(80 / least))
+    widest = np.minimum(0.3, 0.6 * np.sqrt(1 / a + 1 / b))
+    nodes = int(np.ceil(((high - low) / widest).max())) + 1
+    step = (high - low) / (nodes - 1)
+    place = low[:, None] + step[:, None] * np.arange(nodes)
+    log_p = -np.logaddexp(0, -place)
+    log_weight = a * log_p - b[:, None] * np.logaddexp(0, place)
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True)) * step[:, None]
+    weight[:, 0] /= -np.expm1(-a * step)
+    weight[:, -1] /= -np.expm1(-b * step)
+    return np.exp(log_p), weight / weight.sum(axis=1, keepdims=True)
+
+
+def _slow_factor(a, b, k, s):
+    """E[(1 - (1 + p z)^-k) / p] over Beta(a, b), z = e^s - 1, per k s exprel((1 - a) s): s by b."""
+    from scipy.special import exprel
+
+    later = np.expm1(s)
+    factor = np.empty((len(s), len(b)))
+    for rows in np.array_split(np.arange(len(b)), len(b) // 256 + 1):
+        p, weight = beta_quadrature(a, b[rows], -np.log1p(k[rows] * later.max()))
+        for i, z in enumerate(later):
+            factor[i, rows] = (-np.expm1(-k[rows, None] * np.log1p(z * p)) / p * weight).sum(axis=1)
+    return factor / (k * (s * exprel((1 - a) * s))[:, None])
 
 
 def fit_bgnbd(summary: pd.DataFrame, time_unit: str | None = None) -> BetaGeometricModel:
@@ -115,12 +171,32 @@ def fit_bgnbd(summary: pd.DataFrame, time_unit: str | None = None) -> BetaGeomet
         Missing columns, missing or negative values, recency above T.
     ModelError
         Nobody bought again, or no start leads to a finite likelihood.
+    ParameterError
+        A time unit other than "D" or "W".
     """
     return fit_purchases(BetaGeometricModel, ("r", "alpha", "a", "b"), _bg_objective, summary, time_unit)
 
 
 def fit_mbgnbd(summary: pd.DataFrame, time_unit: str | None = None) -> ModifiedBetaGeometricModel:
-    """Fit the MBG/NBD model. Arguments, result and errors as for `fit_bgnbd`."""
+    """Fit the MBG/NBD model.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As for `fit_bgnbd`.
+    time_unit : {"D", "W"}, optional
+        As for `fit_bgnbd`.
+
+    Returns
+    -------
+    ModifiedBetaGeometricModel
+        Params r, alpha (time), a, b.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As for `fit_bgnbd`.
+    """
     return fit_purchases(
         ModifiedBetaGeometricModel, ("r", "alpha", "a", "b"), _bg_objective, summary, time_unit
     )

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from custkit.bgbb import fit_bgbb
 from custkit.bgnbd import BetaGeometricModel, ModifiedBetaGeometricModel, fit_bgnbd, fit_mbgnbd
-from custkit.discrete_models import fit_bgbb, fit_sbg
 from custkit.errors import ModelError, ParameterError
 from custkit.pareto_nbd import ParetoModel, fit_pareto_nbd
-from custkit.purchase_models import PERIODS_PER_YEAR, PurchaseModel, summary_columns
+from custkit.purchase_models import PERIODS_PER_YEAR, PurchaseModel
+from custkit.sbg import fit_sbg
 from custkit.spend_model import GammaGammaModel, fit_gamma_gamma
+from custkit.summary_columns import summary_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,11 +79,13 @@ def customer_value(
     Raises
     ------
     ParameterError
-        A rate or horizon out of range, or no time unit.
+        A rate, horizon or fixed amount out of range, or no time unit.
+    DataError
+        The summary lacks columns or has impossible rows.
     ModelError
         The spend model has no finite mean.
     """
-    _check_rates(margin_rate, annual_discount_rate, horizon_months)
+    _check_rates(spend, margin_rate, annual_discount_rate, horizon_months)
     value = purchase_model.predict_p_alive(summary).to_frame()
     if horizon_months is not None:
         periods = _periods(purchase_model, horizon_months)
@@ -129,11 +133,18 @@ def value_interval(
     -------
     DataFrame indexed by group, last row "All customers"
         ``customers``, ``expected_purchases``, ``clv`` (expected), ``low``, ``high`` (money).
+
+    Raises
+    ------
+    ParameterError
+        A rate, horizon, level or number of draws out of range; an infinite horizon (the futures replayed
+        have an end); groups of another length than ``summary`` or missing for some customers; no time unit.
+    ModelError
+        The models have no sampling distribution, or the spend model no finite mean.
     """
     import pandas as pd
 
-    if len(groups) != len(summary):
-        raise ParameterError(f"groups has {len(groups)} rows, the summary {len(summary)}")
+    _check_replays(groups, summary, horizon_months, level, draws)
     settings = {"margin_rate": margin_rate, "annual_discount_rate": annual_discount_rate}
     expected = customer_value(purchase_model, spend, summary, horizon_months=horizon_months, **settings)
     codes, names = pd.factorize(groups.to_numpy(), sort=True)
@@ -185,6 +196,11 @@ def expected_repeat_purchases(model: PurchaseModel, summary: pd.DataFrame, until
     Returns
     -------
     Series named ``expected_repeat_purchases``, indexed by ``period`` 0 .. until, cumulative.
+
+    Raises
+    ------
+    DataError
+        The summary lacks columns or has impossible rows.
     """
     import pandas as pd
 
@@ -213,13 +229,31 @@ def _draw_finite(spend, rng):
     raise ModelError("gamma-gamma: q is too close to 1 for an interval; use one average amount instead")
 
 
-def _check_rates(margin_rate, annual_discount_rate, horizon_months):
+def _check_rates(spend, margin_rate, annual_discount_rate, horizon_months):
     faults = []
+    if not isinstance(spend, GammaGammaModel) and not 0 <= spend < np.inf:
+        faults.append(f"spend is {spend}; give a fitted spend model, or one amount per purchase")
     if not 0 < margin_rate <= 1:
         faults.append(f"margin_rate is {margin_rate}; give a share above 0 and at most 1, for example 0.3")
     if not 0 <= annual_discount_rate < 1:
         faults.append(f"annual_discount_rate is {annual_discount_rate}; give a share a year, for example 0.1")
     if horizon_months is not None and not horizon_months > 0:
         faults.append(f"horizon_months is {horizon_months}; give a number above 0, or None for no end")
+    if faults:
+        raise ParameterError(faults)
+
+
+def _check_replays(groups, summary, horizon_months, level, draws):
+    faults = []
+    if len(groups) != len(summary):
+        faults.append(f"groups has {len(groups)} rows, the summary {len(summary)}")
+    elif (missing := groups.isna()).any():
+        faults.append(f"groups: {missing.sum():,} customers have none; give those a group of their own")
+    if horizon_months is None:
+        faults.append("horizon_months is None; an interval needs an end, for example 12")
+    if not 0 < level < 1:
+        faults.append(f"level is {level}; give a share between 0 and 1, for example 0.9")
+    if draws < 2:
+        faults.append(f"draws is {draws}; give 2 or more, for example 200")
     if faults:
         raise ParameterError(faults)

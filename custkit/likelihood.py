@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 BLOCK_ROWS = 1 << 18
+FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
 #: ``objective(log_params) -> (mean negative log-likelihood, its gradient)``
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -57,7 +58,27 @@ class FittedModel:
     customers: int
 
     def draw(self, rng: np.random.Generator) -> Self:
-        """The same model with parameters drawn from their approximate sampling distribution."""
+        """The same model with parameters drawn from their approximate sampling distribution.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The logarithms of the parameters are drawn from a normal distribution.
+
+        Returns
+        -------
+        The model with other ``params``; everything else is that of the fit.
+
+        Raises
+        ------
+        ModelError
+            The likelihood is flat at the estimates, so that they have no sampling distribution.
+        """
+        if not np.isfinite(self.covariance.to_numpy()).all():
+            raise ModelError(
+                "the data do not pin the parameters down (see convergence), so none can be drawn; "
+                "use more customers or a longer time"
+            )
         drawn = rng.multivariate_normal(np.log(self.params), self.covariance, method="eigh")
         return replace(self, params=self.params * 0 + np.exp(drawn))
 
@@ -181,7 +202,8 @@ def maximise(
         sample = np.random.default_rng(1).multinomial(SAMPLE_CUSTOMERS, weights / n).astype(float)
     rough = make_objective(sample)
     options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8, "maxls": 50}
-    tries = [minimize(rough, np.log(s), jac=True, method="L-BFGS-B", options=options) for s in starts]
+    search = {"jac": True, "method": "L-BFGS-B", "bounds": [(-FARTHEST, FARTHEST)] * len(names)}
+    tries = [minimize(rough, np.log(s), options=options, **search) for s in starts]
     tries = [t for t in tries if np.isfinite(t.fun) and np.isfinite(t.x).all()]
     if not tries:
         raise ModelError(f"{model}: the likelihood is not finite from any start; look for extreme customers")

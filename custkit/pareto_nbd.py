@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from custkit.purchase_models import BLOCK, NODE_WEIGHTS, NODES, PurchaseModel, fit_purchases
+from custkit.likelihood import distinct
+from custkit.purchase_models import BLOCK, NODE_WEIGHTS, NODES, PurchaseModel, check_periods, fit_purchases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +24,44 @@ class ParetoModel(PurchaseModel):
 
     name = "Pareto/NBD"
 
+    def purchase_probabilities(self, n: np.ndarray, periods: float) -> np.ndarray:
+        """P(X(t) = n): chance of n repeat purchases of a new customer.
+
+        Parameters
+        ----------
+        n : int or array of int
+            Numbers of purchases.
+        periods : float
+            Time after the first purchase, in the unit of the fit.
+
+        Returns
+        -------
+        array of the shape of ``n``, between 0 and 1
+
+        Raises
+        ------
+        ParameterError
+            ``periods`` is negative or not a number.
+        """
+        from scipy.stats import nbinom
+
+        check_periods(periods)
+        r, alpha, s, beta = self.params
+        n, near = np.asarray(n, int)[..., None], min(alpha, beta)
+        stretch = np.log1p(periods / near)
+        left = near * np.expm1(stretch * NODES)  # moments of leaving
+        leaves = (left + near) * stretch * NODE_WEIGHTS * s / beta * (1 + left / beta) ** -(s + 1)
+        stays = (1 + periods / beta) ** -s
+        bought = nbinom.pmf(n, r, alpha / (alpha + np.append(left, periods)))
+        return bought @ np.append(leaves, stays)
+
     def _log_odds_gone(self, x, tx, T):
-        alive, gone, _ = _pareto_terms(*self.params, x, tx, T)
-        return np.logaddexp.reduce(gone, axis=1) - alive
+        columns, _, inverse = distinct(x, tx, T)
+        odds = np.empty(len(columns[0]))
+        for rows in np.array_split(np.arange(len(odds)), len(odds) // BLOCK + 1):  # 32 nodes a row
+            alive, gone, _ = _pareto_terms(*self.params, *(column[rows] for column in columns))
+            odds[rows] = np.logaddexp.reduce(gone, axis=1) - alive
+        return odds[inverse()]
 
     def _if_alive(self, x, T, periods):
         from scipy.special import exprel
@@ -97,8 +133,27 @@ def _pareto_objective(x, tx, T, scale, model):
 
 
 def fit_pareto_nbd(summary: pd.DataFrame, time_unit: str | None = None) -> ParetoModel:
-    """Fit the Pareto/NBD model: params r, alpha, s, beta. Otherwise as for `fit_bgnbd`.
+    """Fit the Pareto/NBD model.
 
+    Parameters
+    ----------
+    summary : DataFrame
+        As for `custkit.bgnbd.fit_bgnbd`.
+    time_unit : {"D", "W"}, optional
+        As there.
+
+    Returns
+    -------
+    ParetoModel
+        Params r, alpha (time), s, beta (time).
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As for `custkit.bgnbd.fit_bgnbd`.
+
+    Notes
+    -----
     The likelihood is written as an integral over the unseen moment of leaving, which a 32-point Gauss
     rule in logarithmic time gives to about twelve digits for any frequency.
     """

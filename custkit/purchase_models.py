@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
-from custkit.errors import DataError, ModelError, ParameterError
+from custkit.errors import ModelError, ParameterError
 from custkit.likelihood import FittedModel, Objective, distinct, maximise
+from custkit.summary_columns import on_index, summary_columns, summary_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,11 @@ class PurchaseModel(FittedModel):
         Returns
         -------
         Series named ``p_alive`` on the index of ``summary``, between 0 and 1.
+
+        Raises
+        ------
+        DataError
+            The summary lacks columns or has impossible rows.
         """
         from scipy.special import expit
 
@@ -56,13 +62,49 @@ class PurchaseModel(FittedModel):
         return on_index(expit(-self._log_odds_gone(x, tx, T)), summary, "p_alive")
 
     def predict_purchases(self, summary: pd.DataFrame, periods: float) -> pd.Series:
-        """Expected purchases of each customer in the ``periods`` time units after T."""
+        """Expected purchases of each customer in the ``periods`` time units after T.
+
+        Parameters
+        ----------
+        summary : DataFrame
+            As for `predict_p_alive`.
+        periods : float
+            In the unit of the fit, 0 or more.
+
+        Returns
+        -------
+        Series named ``expected_purchases`` on the index of ``summary``.
+
+        Raises
+        ------
+        DataError
+            As for `predict_p_alive`.
+        ParameterError
+            ``periods`` is negative or not a number.
+        """
+        check_periods(periods)
         return self._predict(summary, lambda x, T: self._if_alive(x, T, np.full((len(x), 1), periods))[:, 0])
 
     def predict_new_customer(self, periods: float | np.ndarray) -> np.ndarray:
-        """Expected repeat purchases of a new customer in the ``periods`` units after the first purchase."""
+        """Expected repeat purchases of a new customer in the ``periods`` units after the first purchase.
+
+        Parameters
+        ----------
+        periods : float or array of shape (k,)
+            In the unit of the fit, 0 or more.
+
+        Returns
+        -------
+        array of shape (k,)
+
+        Raises
+        ------
+        ParameterError
+            A negative or missing number of periods.
+        """
         from scipy.special import expit
 
+        check_periods(periods)
         periods = np.atleast_1d(np.asarray(periods, float))
         zero = np.zeros(1)
         return expit(-self._log_odds_gone(zero, zero, zero)) * self._if_alive(zero, zero, periods[None])[0]
@@ -81,15 +123,26 @@ class PurchaseModel(FittedModel):
         horizon_months : float, optional
             Months of 365.25 / 12 days after T. Without it the horizon is infinite (DERT).
 
+        Returns
+        -------
+        Series named ``expected_purchases`` on the index of ``summary``.
+
         Raises
         ------
+        DataError
+            As for `predict_p_alive`.
         ParameterError
-            Time unit unknown, or an infinite horizon without a discount rate.
+            Time unit unknown, a rate or horizon below 0, or an infinite horizon without a discount rate.
         """
         year = PERIODS_PER_YEAR.get(self.time_unit or "")
         if year is None:
             raise ParameterError(f"{self.name}: fit with time_unit='D' or 'W' before discounting")
-        if horizon_months is None and annual_discount_rate <= 0:
+        if not annual_discount_rate >= 0 or not (horizon_months is None or horizon_months >= 0):
+            raise ParameterError(
+                f"annual_discount_rate {annual_discount_rate} and horizon_months {horizon_months}: "
+                "neither may be below 0"
+            )
+        if horizon_months is None and annual_discount_rate == 0:
             raise ParameterError("an infinite horizon needs a positive annual_discount_rate")
         rate = np.log1p(annual_discount_rate) / year
         horizon = 40 / rate if horizon_months is None else horizon_months * year / 12
@@ -110,7 +163,29 @@ class PurchaseModel(FittedModel):
     def simulate_purchases(
         self, summary: pd.DataFrame, periods: float, rng: np.random.Generator
     ) -> np.ndarray:
-        """One possible future: purchases of each customer in the next ``periods`` units, shape (n,)."""
+        """One possible future of every customer.
+
+        Parameters
+        ----------
+        summary : DataFrame
+            As for `predict_p_alive`.
+        periods : float
+            Length of the future in the unit of the fit, 0 or more.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        array of int of shape (n,)
+            Purchases of each customer in the ``periods`` units after T.
+
+        Raises
+        ------
+        DataError
+            As for `predict_p_alive`.
+        ParameterError
+            ``periods`` is negative or not a number.
+        """
+        check_periods(periods)
         x, _, T = summary_columns(summary)
         bought = np.zeros(len(summary), dtype=np.int64)
         alive = np.flatnonzero(rng.random(len(summary)) < self.predict_p_alive(summary).to_numpy())
@@ -136,12 +211,35 @@ def fit_purchases(
     summary: pd.DataFrame,
     time_unit: str | None,
 ) -> Model:
-    """Fit ``model`` on the distinct patterns of ``summary``; see `custkit.bgnbd.fit_bgnbd`."""
+    """Fit ``model`` on the distinct patterns of ``summary``.
+
+    Parameters
+    ----------
+    model : subclass of PurchaseModel
+    names : sequence of str
+        Parameter names; ``alpha`` and ``beta`` are durations.
+    objective : callable
+        ``objective(x, tx, T, scale, model)`` gives `maximise` its ``make_objective``.
+    summary, time_unit
+        See `custkit.bgnbd.fit_bgnbd`.
+
+    Returns
+    -------
+    The fitted model.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        See `custkit.bgnbd.fit_bgnbd`.
+    """
+    time_unit = time_unit or summary.attrs.get("time_unit")
+    if time_unit not in (None, *PERIODS_PER_YEAR):
+        raise ParameterError(f"time_unit is {time_unit!r}; give 'D' (days) or 'W' (weeks)")
     x, tx, T = summary_columns(summary)
-    weights = summary["customers"].to_numpy(float) if "customers" in summary else None
+    weights = summary_weights(summary)
     if weights is None:
         (x, tx, T), weights, _ = distinct(x, tx, T)
-    if not (x > 0).any():
+    if not (x * weights > 0).any():
         raise ModelError(f"{model.name}: no customer bought again, so there is nothing to learn a rate from")
     scale = float(T.max())
     units = [scale if name in ("alpha", "beta") else 1.0 for name in names]
@@ -149,36 +247,20 @@ def fit_purchases(
     make = objective(x, tx, T, scale, model)
     result = maximise(make, weights.astype(float), names, starts, units, model.name)
     result["log_likelihood"] -= float(weights @ x) * np.log(scale)  # density in the unit of the data
-    return model(**result, time_unit=time_unit or summary.attrs.get("time_unit"))
+    return model(**result, time_unit=time_unit)
 
 
-def summary_columns(summary: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Frequency, recency and T as arrays; a DataError lists all that is wrong with them."""
-    missing = [name for name in ("frequency", "recency", "T") if name not in summary]
-    if missing:
-        raise DataError(
-            f"the purchase summary lacks {', '.join(missing)}; make it with orders.purchase_summary"
-        )
-    x, tx, T = (summary[name].to_numpy(float) for name in ("frequency", "recency", "T"))
-    wrong = {
-        "a missing or infinite value": ~np.isfinite(x + tx + T),
-        "a negative value": (x < 0) | (tx < 0) | (T < 0),
-        "recency above T": tx > T,
-        "repeat purchases at recency 0": (x > 0) & (tx == 0),
-    }
-    faults = [
-        f"purchase summary: {bad.sum():,} rows with {what}, first at row {int(np.argmax(bad))} (from 0); "
-        "make it with orders.purchase_summary"
-        for what, bad in wrong.items()
-        if bad.any()
-    ]
-    if faults or not len(x):
-        raise DataError(faults or "the purchase summary has no customers")
-    return x, tx, T
+def check_periods(periods: float | np.ndarray) -> None:
+    """Refuse times that no prediction can be made for.
 
+    Parameters
+    ----------
+    periods : float or array
 
-def on_index(values: np.ndarray, summary: pd.DataFrame, name: str) -> pd.Series:
-    """Values as a Series on the index of ``summary``."""
-    import pandas as pd
-
-    return pd.Series(values, index=summary.index, name=name)
+    Raises
+    ------
+    ParameterError
+        A negative or missing number.
+    """
+    if not (np.asarray(periods, float) >= 0).all():
+        raise ParameterError(f"periods is {periods}; give a number of 0 or more, in the unit of the fit")

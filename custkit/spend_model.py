@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from custkit.errors import DataError, ModelError
+from custkit.errors import DataError, ModelError, ParameterError
 from custkit.likelihood import FittedModel, levels, maximise
-from custkit.purchase_models import on_index
+from custkit.summary_columns import on_index, summary_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,23 +54,49 @@ class GammaGammaModel(FittedModel):
 
         Raises
         ------
+        DataError
+            Missing columns; a repeat buyer without a mean spend, or with a negative one.
         ModelError
             q <= 1: the mean over customers is infinite and the model cannot price one-time buyers.
         """
         p, q, gamma = self._finite()
         x, money = _spend_columns(summary)
-        value = p * (gamma + np.where(x > 0, money, 0.0) * x) / (p * x + q - 1)
+        value = p * (gamma + money * x) / (p * x + q - 1)
         return on_index(value, summary, "expected_average_value")
 
     def simulate_spend(
         self, summary: pd.DataFrame, purchases: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """One possible total spend of each customer over the given numbers of future purchases."""
+        """One possible total spend of each customer over future purchases.
+
+        Parameters
+        ----------
+        summary : DataFrame
+            As for `predict_spend`.
+        purchases : array of int of shape (n,)
+            Future purchases of each customer.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        array of shape (n,)
+            Money.
+
+        Raises
+        ------
+        DataError, ModelError
+            As for `predict_spend`.
+        ParameterError
+            ``purchases`` has another length than ``summary``.
+        """
         p, q, gamma = self._finite()
         x, money = _spend_columns(summary)
+        purchases = np.asarray(purchases)
+        if purchases.shape != x.shape:
+            raise ParameterError(f"purchases has shape {purchases.shape}, the summary {len(x)} rows")
         spend = np.zeros(len(summary))
         some = np.flatnonzero(purchases)
-        x, money = x[some], np.where(x > 0, money, 0.0)[some]
+        x, money = x[some], money[some]
         scale = (gamma + x * money) / rng.gamma(p * x + q)
         spend[some] = rng.gamma(p * purchases[some]) * scale
         return spend
@@ -90,7 +116,8 @@ def fit_gamma_gamma(summary: pd.DataFrame) -> GammaGammaModel:
     Parameters
     ----------
     summary : DataFrame
-        ``frequency`` and ``monetary_value`` per customer; rows with frequency 0 are left out.
+        ``frequency`` and ``monetary_value`` per customer; rows with frequency 0 are left out. An optional
+        ``customers`` column weights the rows.
 
     Returns
     -------
@@ -104,25 +131,24 @@ def fit_gamma_gamma(summary: pd.DataFrame) -> GammaGammaModel:
     ModelError
         Fewer than 10 repeat buyers, or all of them spend the same.
     """
-    x, money = _spend_columns(summary)
-    repeat = x > 0
-    x, money = x[repeat], money[repeat]
-    if len(x) < MIN_REPEAT_BUYERS:
-        raise ModelError(f"gamma-gamma: {len(x)} repeat buyers are too few; {MIN_REPEAT_BUYERS} are needed")
-    bad = ~(money > 0)
-    if bad.any():
-        raise DataError(
-            f"purchase summary: {bad.sum():,} repeat buyers with a missing, zero or negative monetary_value; "
-            "net refunds and set zero amounts aside first (tables.read_orders does)"
+    x, money = _spend_columns(summary, lowest=1e-300)
+    weights = summary_weights(summary)
+    weights = np.ones(len(x)) if weights is None else weights
+    repeat = (x > 0) & (weights > 0)
+    x, money, weights = x[repeat], money[repeat], weights[repeat]
+    if weights.sum() < MIN_REPEAT_BUYERS:
+        raise ModelError(
+            f"gamma-gamma: {weights.sum():.0f} repeat buyers are too few; {MIN_REPEAT_BUYERS} are needed"
         )
     if np.ptp(money) <= 1e-9 * money.max():
         raise ModelError(f"gamma-gamma: every repeat buyer spends {money[0]:,.2f}; use that amount instead")
-    scale = float(money.mean())
+    scale = float(weights @ money / weights.sum())
     starts = [(6.0, 4.0, 0.5), (1.0, 1.5, 1.0), (2.0, 8.0, 4.0)]
     make = _objective(x, money / scale)
-    result = maximise(make, np.ones(len(x)), ("p", "q", "gamma"), starts, (1, 1, scale), "gamma-gamma")
-    result["log_likelihood"] -= len(x) * np.log(scale)
-    correlation = np.corrcoef(x, money)[0, 1] if np.ptp(x) else np.nan
+    result = maximise(make, weights, ("p", "q", "gamma"), starts, (1, 1, scale), "gamma-gamma")
+    result["log_likelihood"] -= weights.sum() * np.log(scale)
+    (var_x, both), (_, var_money) = np.cov(x, money, aweights=weights, ddof=0)
+    correlation = both / np.sqrt(var_x * var_money) if var_x > 0 else np.nan
     return GammaGammaModel(**result, frequency_correlation=float(correlation))
 
 
@@ -161,10 +187,28 @@ def _objective(x, money):
     return make
 
 
-def _spend_columns(summary):
+def _spend_columns(summary, lowest=0.0):
+    """Frequency, and mean spend of the repeat buyers (0 for others); DataError where it is below `lowest`."""
     missing = [name for name in ("frequency", "monetary_value") if name not in summary]
     if missing:
         raise DataError(
             f"the purchase summary lacks {', '.join(missing)}; make it with orders.purchase_summary"
         )
-    return summary["frequency"].to_numpy(float), summary["monetary_value"].to_numpy(float)
+    x, money = (summary[name].to_numpy(float, na_value=np.nan) for name in ("frequency", "monetary_value"))
+    money = np.where(x > 0, money, 0.0)
+    wrong = {
+        "a missing, infinite or negative frequency": ~((x >= 0) & np.isfinite(x)),
+        f"repeat purchases but a missing, infinite{', zero' if lowest else ''} or negative monetary_value": (
+            x > 0
+        )
+        & ~((money >= lowest) & np.isfinite(money)),
+    }
+    faults = [
+        f"purchase summary: {bad.sum():,} rows with {what}, first at row {int(np.argmax(bad))} (from 0); "
+        "net refunds and set zero amounts aside first (tables.read_orders does)"
+        for what, bad in wrong.items()
+        if bad.any()
+    ]
+    if faults:
+        raise DataError(faults)
+    return x, money
