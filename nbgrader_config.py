@@ -13,7 +13,10 @@ The instructor's commands, in the folder of this file, with the students' notebo
 """
 
 import csv
+import os
 import re
+import sys
+from pathlib import Path
 
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbgrader.plugins import CsvExportPlugin
@@ -77,6 +80,9 @@ class TableByPoint(CsvExportPlugin):
             question = point[1] if point else grade.name
             yield student, assignment, notebook.name, question, grade.score, grade.max_score, state
 
+
+# nbgrader calls `alembic` by its bare name, which fails where the environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 c = get_config()  # noqa: F821  (nbgrader provides it)
 
