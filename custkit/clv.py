@@ -208,8 +208,9 @@ def expected_repeat_purchases(model: PurchaseModel, summary: pd.DataFrame, until
     begins, customers = np.unique(age.max() - age, return_counts=True)
     moments = np.arange(until + 1)
     total = np.zeros(until + 1)
-    for begin, count in zip(begins, customers, strict=True):
-        total += count * model.predict_new_customer(np.maximum(moments - begin, 0.0))
+    for rows in np.array_split(np.arange(len(begins)), len(begins) // 1024 + 1):
+        ages = np.maximum(moments - begins[rows, None], 0.0)
+        total += customers[rows] @ model.predict_new_customer(ages.ravel()).reshape(ages.shape)
     return pd.Series(total, pd.RangeIndex(until + 1, name="period"), name="expected_repeat_purchases")
 
 
