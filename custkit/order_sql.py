@@ -29,7 +29,7 @@ def checked(*, time_unit: str = "D", table: str = "orders", **dates: Any) -> lis
         faults.append(f"table is {table!r}: give a plain name such as orders or shop.orders.")
     for name, when in dates.items():
         try:
-            day = dt.date.fromisoformat(when[:10]) if isinstance(when, str) else pd.Timestamp(when).date()
+            day = (dt.datetime.fromisoformat(when) if isinstance(when, str) else pd.Timestamp(when)).date()
             days.append(day if isinstance(day, dt.date) and not pd.isna(day) else None)
         except (TypeError, ValueError):
             days.append(None)
@@ -55,6 +55,10 @@ def _period(date: str, time_unit: str) -> str:
     )
 
 
+def first_day(when: dt.date, time_unit: str) -> dt.date:
+    return when - dt.timedelta(days=when.weekday() if time_unit == "W" else 0)
+
+
 def later_text(cut: dt.date) -> str:
     """A column that is true for orders of the hold-out."""
     return f"cast(order_date as date) > {day_text(cut)} as later"
@@ -64,35 +68,41 @@ def _span(start: str, stop: str, time_unit: str) -> str:
     return f"cast({stop} - {start} as int) / {DAYS[time_unit]}"
 
 
+def _coarse(amount: str) -> str:
+    return f"floor({amount} * power(2, 20)) / power(2, 20)"
+
+
 def purchases_text(
     end: dt.date, time_unit: str, table: str, also: str = "", count: str = "", kept: bool = True
 ) -> str:
-    """The two common table expressions every question starts with: usable lines, then purchases.
+    """The steps every question starts with: usable lines, their net by period, and purchases.
 
     `also` is one more expression to group by, with its name; `count` one more to aggregate. With
     `kept` false the text finds the periods that refunds cancel instead of the others.
     """
-    name = also.split(" as ")[-1]
-    group = ", ".join(filter(None, ["customer_id", name, "period"]))
-    lines = ", ".join(
-        filter(None, ["customer_id", f"{_period('order_date', time_unit)} as period", "amount", also])
-    )
+    group = ", ".join(filter(None, ["customer_id", also.split(" as ")[-1], "period"]))
+    also = also and f"\n           {also},"
     order_id = ", order_id" if "order_id" in count else ""
     return f"""
 -- lines: the rows that can be used
--- purchases: one row per customer and {_UNITS[time_unit]}, refunds netted, money in two exact parts
+-- net: one row per customer and {_UNITS[time_unit]}, refunds netted
+-- coarse: money down to multiples of 2^-20; sums of it, and of the rest, are exact in any order
 with lines as (
-    select {lines}{order_id},
-           floor(amount * power(2, 20)) / power(2, 20) as coarse
+    select customer_id{order_id}, {_period("order_date", time_unit)} as period,{also}
+           amount, {_coarse("amount")} as coarse
     from {table}
     where customer_id is not null and abs(amount) < 1e12 and cast(order_date as date) <= {day_text(end)}
 ),
-purchases as (
+net as (
     select {group},
-           sum(coarse) as coarse, sum(amount - coarse) as fine{count}
+           sum(coarse) + sum(amount - coarse) as amount{count}
     from lines
     group by {group}
     having {"" if kept else "not "}(min(amount) >= 0 or round(sum(coarse) + sum(amount - coarse), 6) > 0)
+),
+purchases as (
+    select *, {_coarse("amount")} as coarse
+    from net
 )""".lstrip()
 
 
@@ -111,25 +121,35 @@ group by 1
 order by 1""".lstrip()
 
 
+# The first purchase is taken off part by part, so that the mean of the repeats is as exact.
+_SPLIT = f"""split as (
+    select *, {_coarse("first_amount")} as first_coarse
+    from customers
+)"""
+_REPEAT_MEAN = """case when purchases > 1
+            then (coarse - first_coarse + (fine - (first_amount - first_coarse))) / (purchases - 1)
+            else 0.0 end"""
+
+
 def purchase_summary_sql(*, observation_end: Any, time_unit: str = "D", table: str = "orders") -> str:
     """Text of the question `purchase_summary` answers."""
     (end,) = checked(observation_end=observation_end, time_unit=time_unit, table=table)
-    stop = _period(day_text(end), time_unit)
+    stop = day_text(first_day(end, time_unit))
     return f"""{purchases_text(end, time_unit, table)},
 customers as (
     select customer_id,
            count(*) as purchases, min(period) as first_period, max(period) as last_period,
-           sum(coarse) - min_by(coarse, period) as coarse,  -- without the first purchase
-           sum(fine) - min_by(fine, period) as fine
+           sum(coarse) as coarse, sum(amount - coarse) as fine, min_by(amount, period) as first_amount
     from purchases
     group by customer_id
-)
+),
+{_SPLIT}
 select customer_id,
        cast(purchases - 1 as double) as frequency,
        {_span("first_period", "last_period", time_unit)} as recency,
        {_span("first_period", stop, time_unit)} as T,
-       case when purchases > 1 then (coarse + fine) / (purchases - 1) else 0.0 end as monetary_value
-from customers
+       {_REPEAT_MEAN} as monetary_value
+from split
 order by customer_id"""
 
 
@@ -154,29 +174,31 @@ def calibration_holdout_sql(
     cut, end = checked(
         calibration_end=calibration_end, observation_end=observation_end, time_unit=time_unit, table=table
     )
-    cut_period, stop = (_period(day_text(when), time_unit) for when in (cut, end))
+    cut_period, stop = (day_text(first_day(when, time_unit)) for when in (cut, end))
     return f"""{purchases_text(end, time_unit, table, later_text(cut))},
 customers as (
     select customer_id,
            count(*) filter (where not later) as purchases,
            min(period) filter (where not later) as first_period,
            max(period) filter (where not later) as last_period,
-           sum(coarse) filter (where not later) - min_by(coarse, period) filter (where not later) as coarse,
-           sum(fine) filter (where not later) - min_by(fine, period) filter (where not later) as fine,
+           sum(coarse) filter (where not later) as coarse,
+           sum(amount - coarse) filter (where not later) as fine,
+           min_by(amount, period) filter (where not later) as first_amount,
            count(*) filter (where later) as later_purchases,
-           sum(coarse) filter (where later) + sum(fine) filter (where later) as later_amount
+           sum(coarse) filter (where later) + sum(amount - coarse) filter (where later) as later_amount
     from purchases
     group by customer_id
-)
+),
+{_SPLIT}
 select customer_id,
        cast(purchases - 1 as double) as frequency_cal,
        {_span("first_period", "last_period", time_unit)} as recency_cal,
        {_span("first_period", cut_period, time_unit)} as T_cal,
-       case when purchases > 1 then (coarse + fine) / (purchases - 1) else 0.0 end as monetary_value_cal,
+       {_REPEAT_MEAN} as monetary_value_cal,
        cast(later_purchases as double) as frequency_holdout,
        later_amount / nullif(later_purchases, 0) as monetary_value_holdout,
        {_span(cut_period, stop, time_unit)} as duration_holdout
-from customers
+from split
 order by customer_id"""
 
 
@@ -188,8 +210,8 @@ def rfm_values_sql(*, observation_end: Any, order_id: bool = False, table: str =
 select customer_id,
        cast({day_text(end)} - max(period) as int) as recency_days,
        cast(sum(orders) as bigint) as orders,
-       sum(coarse) + sum(fine) as monetary_total,
-       (sum(coarse) + sum(fine)) / sum(orders) as monetary_mean,
+       sum(coarse) + sum(amount - coarse) as monetary_total,
+       (sum(coarse) + sum(amount - coarse)) / sum(orders) as monetary_mean,
        min(period) as first_order,
        max(period) as last_order
 from purchases
@@ -202,13 +224,13 @@ def cohorts_sql(*, observation_end: Any, table: str = "orders") -> str:
     (end,) = checked(observation_end=observation_end, table=table)
     return f"""{purchases_text(end, "M", table)},
 active as (
-    select period, coarse, fine, min(period) over (partition by customer_id) as cohort
+    select period, amount, coarse, min(period) over (partition by customer_id) as cohort
     from purchases
 )
 select cohort,
        cast(12 * (year(period) - year(cohort)) + month(period) - month(cohort) as bigint) as period_number,
        count(*) as customers,
-       sum(coarse) + sum(fine) as amount
+       sum(coarse) + sum(amount - coarse) as amount
 from active
 group by cohort, period
 order by cohort, period"""
@@ -219,15 +241,16 @@ def period_totals_sql(*, observation_end: Any, time_unit: str = "W", table: str 
     (end,) = checked(observation_end=observation_end, time_unit=time_unit, table=table)
     return f"""{purchases_text(end, time_unit, table)},
 active as (
-    select period, coarse, fine, period = min(period) over (partition by customer_id) as is_first
+    select period, amount, coarse, period = min(period) over (partition by customer_id) as is_first
     from purchases
 )
 select period,
        count(*) filter (where is_first) as first_purchases,
        count(*) filter (where not is_first) as repeat_purchases,
-       coalesce(sum(coarse) filter (where is_first) + sum(fine) filter (where is_first), 0.0) as first_amount,
-       coalesce(sum(coarse) filter (where not is_first) + sum(fine) filter (where not is_first), 0.0)
-           as repeat_amount
+       coalesce(sum(coarse) filter (where is_first)
+                + sum(amount - coarse) filter (where is_first), 0.0) as first_amount,
+       coalesce(sum(coarse) filter (where not is_first)
+                + sum(amount - coarse) filter (where not is_first), 0.0) as repeat_amount
 from active
 group by period
 order by period"""
@@ -237,5 +260,5 @@ def refunded_sql(end: dt.date, time_unit: str, table: str, also: str = "") -> st
     """Rows and money of the periods that are no purchase because refunds reach or exceed it."""
     count = ", count(*) as line_count"
     return f"""{purchases_text(end, time_unit, table, also, count, kept=False)}
-select cast(sum(line_count) as bigint) as line_count, sum(coarse) + sum(fine) as amount
+select cast(sum(line_count) as bigint) as line_count, sum(coarse) + sum(amount - coarse) as amount
 from purchases"""

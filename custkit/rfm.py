@@ -73,7 +73,7 @@ SEGMENTS = (
     Rule("Hibernating", 2, 2, 1, 2, "Only cheap contacts, at the season in which they bought."),
     Rule("Lost", 1, 1, 1, 2, "Spend nothing; one win-back attempt at most, then leave them alone."),
 )
-"""The house's segments, in the order tables and figures show them; ``pandas.DataFrame(SEGMENTS)`` is a table."""
+"""The house's segments, in the order tables and figures show them: ``pandas.DataFrame(SEGMENTS)``."""
 
 _LEVELS = 5  # the rules are written for scores 1 to 5
 
