@@ -119,11 +119,15 @@ def beta_quadrature(a: float, b: np.ndarray, reach: float) -> tuple[np.ndarray, 
     p, weight : arrays of shape (k, nodes)
         The weights of a row add up to 1.
     """
-    mode, least = np.log(a / b), np.minimum(a, b)
-    low = np.minimum(mode, reach) - np.minimum(30, 40 / a + np.sqrt(80 / a))
-    if a > 1:
-        low = np.maximum(low, mode - 40 / (a - 1) - np.sqrt(80 / (a - 1)))
-    high = np.minimum(np.maximum(mode, 30), mode + 40 / b + np.log1p(40 / a) + np.sqrt(80 / least))
+
+    def tail(own, other):  # beyond, the density has fallen by e^40
+        return 40 / own + np.log1p(40 / other) + np.sqrt(80 / np.minimum(own, other))
+
+    mode = np.log(a / b)
+    low = np.minimum(mode, reach) - np.minimum(30, tail(a, b))
+    if a > 1:  # also when the function is as steep as 1 / p
+        low = np.maximum(low, mode - tail(a - 1, b))
+    high = np.minimum(np.maximum(mode, 30), mode + tail(b, a))
     widest = np.minimum(0.3, 0.6 * np.sqrt(1 / a + 1 / b))
     nodes = int(np.ceil(((high - low) / widest).max())) + 1
     step = (high - low) / (nodes - 1)

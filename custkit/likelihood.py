@@ -190,8 +190,8 @@ def maximise(
     Notes
     -----
     L-BFGS-B on a sample of at most 20,000 customers from each start, BFGS on all patterns from the
-    best with the sample's curvature, then one Newton step. Curvature is taken by central differences
-    of the analytic gradient.
+    best with the sample's curvature, then Newton steps until the slope is gone. Curvature is taken by
+    central differences of the analytic gradient.
     """
     import pandas as pd
     from scipy.optimize import minimize
@@ -223,11 +223,14 @@ def maximise(
         curvature = _curvature(objective, x)
     value, slope = objective(x)
     sound = bool(np.linalg.eigvalsh(curvature)[0] > 1e-10)
-    if sound:
+    for _ in range(4 if sound else 0):
+        if np.abs(slope).max() < 1e-13:
+            break
         step = np.linalg.solve(curvature, -slope)
         moved, moved_slope = objective(x + step)
-        if moved <= value:
-            x, value, slope = x + step, moved, moved_slope
+        if not np.abs(moved_slope).max() < np.abs(slope).max():
+            break
+        x, value, slope = x + step, moved, moved_slope
     gain = float(n * slope @ np.linalg.solve(curvature, slope) / 2) if sound else np.nan
     covariance = np.linalg.inv(curvature) / n if sound else np.full_like(curvature, np.nan)
     params = np.exp(x) * (1.0 if units is None else np.asarray(units, float))
