@@ -83,7 +83,7 @@ class HoldOut:
             "duration": self.duration,
             "customers": len(self.customers),
             "new_in_holdout": self.new_customers,
-            "errors": self.errors().T,
+            "errors": self.errors().to_dict(orient="index"),
             "money_reached_by_top_20_percent": gains.loc[gains.index[len(gains) // 5]],
         }
 
@@ -91,8 +91,11 @@ class HoldOut:
         """Share of hold-out money against share of customers, per ranking; see :func:`gain_table`."""
         return gain_table(self.rankings, self.customers["actual_money"])
 
-    def by_frequency(self) -> pd.DataFrame:
-        """Mean hold-out purchases by calibration frequency: actual with a 95 % interval, and forecasts."""
+    def by_frequency(self, min_group: int = 1) -> pd.DataFrame:
+        """Mean hold-out purchases by calibration frequency: actual with a 95 % interval, and forecasts.
+
+        Groups of fewer than `min_group` customers are left out.
+        """
         group = self.customers["frequency"].clip(upper=LONG_TAIL).astype(int)
         actual = self.customers["actual"].groupby(group).agg(["size", "mean", "sem"])
         reach = 1.96 * actual["sem"].fillna(0.0)
@@ -100,6 +103,7 @@ class HoldOut:
         table["actual_low"], table["actual_high"] = actual["mean"] - reach, actual["mean"] + reach
         table["customers"] = actual["size"]
         table = table.join(self.forecasts[[MODEL, LAST_PERIOD]].groupby(group).mean()).reset_index()
+        table = table[table["customers"] >= min_group]
         return table.assign(frequency=frequency_labels(table["frequency"]))
 
 

@@ -107,32 +107,47 @@ def _once(written: str) -> str:
     return re.sub(r"&(?!#\d+;)|[<>\"]", lambda sign: f"&#{ord(sign.group()[0])};", written)
 
 
-def pool_small(labels: pd.Series, min_group: int) -> pd.Series:
-    """Labels in which groups under `min_group` members are pooled, so that no shown group is smaller.
+def too_small(sizes: pd.Series, min_group: int) -> list[str]:
+    """Labels of the groups that must not be shown by themselves, the largest of them first.
 
-    A pool that is still too small takes in the next smallest group: otherwise it could be had by
-    subtracting the rest from the total. It is named after its largest member (``At risk and 2 small``);
-    when all customers together are too few to part, it is called ``all together``.
+    Those under `min_group` members; if they are too few together as well, the next larger group joins
+    them, because otherwise they could be had by subtracting the rest from the total. Empty groups hide
+    nobody and are left out.
     """
-    sizes = labels.astype("str").value_counts().sort_values(kind="stable")
     small, members = [], 0
-    for label, size in sizes.items():
+    for label, size in sizes[sizes > 0].sort_values(kind="stable").items():
         if size >= min_group and (members == 0 or members >= min_group):
             break
         small.insert(0, label)
         members += size
-    name = "all together" if len(small) == len(sizes) > 1 else " and ".join([*small[:1], f"{len(small) - 1} small"][: len(small)])
-    return labels.astype("str").where(~labels.isin(small), name)
+    return small
+
+
+def pool_small(labels: pd.Series, min_group: int) -> pd.Series:
+    """Labels in which the groups that are :func:`too_small` are pooled.
+
+    The pool is named after its largest member (``At risk and 2 small``); when all customers together are
+    too few to part, it is called ``all together``.
+    """
+    labels = labels.astype("str")
+    sizes = labels.value_counts()
+    small = too_small(sizes, min_group)
+    if len(small) == len(sizes) > 1:
+        name = "all together"
+    else:
+        name = " and ".join([*small[:1], f"{len(small) - 1} small"][: len(small)])
+    return labels.where(~labels.isin(small), name)
 
 
 def write_csv(frame: pd.DataFrame, folder: str | Path, name: str) -> None:
     """Write a CSV file a spreadsheet opens without running anything; nothing happens without a folder.
 
-    Text that a spreadsheet would take for a formula gets a leading apostrophe (plain numbers do not).
+    Numbers are written to six decimals. Text that a spreadsheet would take for a formula gets a leading
+    apostrophe (plain numbers do not).
     Text beyond ASCII gets a byte-order mark, without which Excel shows it garbled.
     """
     if folder:
-        safe = frame.copy()
+        safe = frame.round(6)
         for column in safe.columns[[dtype.kind not in "iufbM" for dtype in safe.dtypes]]:
             safe[column] = safe[column].map(defused, na_action="ignore")
         content = safe.to_csv(index=False, lineterminator="\n")

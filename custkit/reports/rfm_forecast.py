@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import clv, rfm
+from .. import clv
 from ..errors import ModelError
 from ..holdout import (
     LAST_PERIOD,
     LONG_TAIL,
     MODEL,
     MONEY_SO_FAR,
-    RIVAL,
     HoldOut,
     frequency_labels,
     mean_spend,
@@ -26,8 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {LAST_PERIOD: "baseline", MONEY_SO_FAR: "model_2"}  # beside those custkit.plots knows
-WEAK = 0.3  # correlations below this are called weak
-TOLERANCE = 0.1  # a total forecast within this is called near
+LOOSE = 3.0  # standard error of the logarithm of a parameter beyond which the data do not fix it
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,13 @@ class Models:
     rival: clv.PurchaseModel | None
     spend: clv.GammaGammaModel | float
     declined: tuple[str, ...]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the data fix every parameter well enough to draw others from around it."""
+        fitted = [self.purchase, self.spend] if self.varying_spend else [self.purchase]
+        spread = np.concatenate([np.diag(model.covariance) for model in fitted])
+        return bool(np.isfinite(spread).all() and (spread >= 0).all() and np.sqrt(spread).max() <= LOOSE)
 
     @property
     def varying_spend(self) -> bool:
@@ -144,7 +147,9 @@ class Plan:
     @classmethod
     def of(cls, totals: pd.DataFrame, *, contact_cost: float, response: float) -> Plan:
         """From totals by ``yes`` and ``no`` as :func:`custkit.clv.value_interval` gives them."""
-        row = totals.reindex(["yes"]).fillna(0.0).iloc[0]
+        if "yes" not in totals.index:
+            return cls(0, 0.0, 0.0, 0.0, 0.0, response)
+        row = totals.loc["yes"]
         customers = int(row["customers"])
         return cls(customers, customers * contact_cost, *row[["clv", "low", "high"]].astype(float), response)
 
@@ -185,109 +190,34 @@ def model_results(models: Models) -> dict[str, dict[str, Any]]:
     return results
 
 
-def off(error: float) -> str:
-    """A relative error in words: ``3.1% too low``."""
-    return f"{abs(error):.1%} too {'low' if error < 0 else 'high'}"
-
-
-def signed(error: float) -> str:
-    """A relative error with its sign: ``−3.1%``."""
-    return f"{error:+.1%}".replace("-", "−")
-
-
-def signed_number(value: float, digits: int = 1) -> str:
-    """A number with its sign."""
-    return f"{value:+,.{digits}f}".replace("-", "−")
-
-
-def parameter_table(models: Models) -> pd.DataFrame:
-    """model, parameter, estimate and standard error as text."""
-    import pandas as pd
-
-    fitted = {MODEL: models.purchase, RIVAL: models.rival}
-    if models.varying_spend:
-        fitted["gamma-gamma"] = models.spend
-    rows = [
-        (label, name, f"{value:.4f}", f"{model.std_errors[name]:.4f}")
-        for label, model in fitted.items()
-        if model is not None
-        for name, value in model.params.items()
-    ]
-    return pd.DataFrame(rows, columns=["model", "parameter", "estimate", "standard error"])
-
-
-def cautions(models: Models, check: HoldOut | None, summary: pd.DataFrame, periods: float) -> list[str]:
-    """How far the forecast can be trusted: one sentence with its number for each assumption.
+def value_totals(models: Models, summary: pd.DataFrame, groups: pd.Series, **settings: Any) -> pd.DataFrame:
+    """:func:`custkit.clv.value_interval`; where the data do not pin the parameters down, without a range.
 
     Parameters
     ----------
-    periods : float
-        Length of the forecast, in the time unit of the summary.
+    models : Models
+    summary : DataFrame
+        The purchase summary the models were fitted on.
+    groups : Series
+        Group of each customer, on the index of `summary`.
+    **settings
+        As :func:`custkit.clv.value_interval` takes them.
+
+    Returns
+    -------
+    DataFrame indexed by group, the last row "All customers"
+        ``customers``, ``expected_purchases``, ``clv``, ``low``, ``high`` (missing without a range).
     """
-    fit = models.purchase.convergence
-    end = "ended at a maximum" if fit["converged"] else "**DID NOT CONVERGE**"
-    own, other = (
-        model.predict_purchases(summary, periods).sum() for model in (models.purchase, models.rival)
-    )
-    better = signed_number(models.rival.log_likelihood - models.purchase.log_likelihood)
-    lines = [
-        f"**The fit.** {fit['starts_agreeing']:.0f} of {fit['starts']:.0f} starting points lead to the same "
-        f"parameters, and the search {end}.",
-        f"**The model.** {RIVAL}, which lets customers leave after their first purchase, expects "
-        f"{abs(other / own - 1):.1%} {'fewer' if other < own else 'more'} purchases in all. Its "
-        f"log-likelihood is {better} from that of {MODEL} (above zero: it fits better).",
-    ]
-    if models.varying_spend:
-        r = models.spend.frequency_correlation
-        verdict = "weak enough" if abs(r) < WEAK else "**too strong: values of frequent buyers may be off**"
-        lines.append(
-            "**The money.** Spend per purchase is taken to have nothing to do with frequency. Among repeat "
-            f"buyers the correlation is {signed_number(r, 2)}: {verdict}."
-        )
-    if check is not None:
-        error = check.errors().loc[MODEL, "error"]
-        advice = "near" if abs(error) <= TOLERANCE else f"**take the totals as {off(error)}**"
-        lines.append(f"**The past as a test.** On the hidden time the total was {off(error)}: {advice}.")
-    lines.append(
-        "**The future.** Prices, seasons, advertising and competition are taken to stay as they were. "
-        "Customers who have not yet bought are not in these figures."
-    )
-    return lines
+    import pandas as pd
 
-
-def doubts(
-    models: Models, check: HoldOut | None, plan: Plan | None, summary: pd.DataFrame, end: dt.date
-) -> list[str]:
-    """What would change the decision: events to look out for, with their numbers."""
-    lines = [
-        f"**The record ends elsewhere.** {end} is taken as the last day the file can show an order. "
-        "If the shop was observed longer, everybody is less alive than shown here: run again with "
-        "`--observation-end`."
-    ]
-    if plan is None:
-        return [*lines, "**More customers come back.** Then the purchase models can run."]
-    quarter = {"D": 91, "W": 13}[models.purchase.time_unit]
-    expected = models.purchase.predict_purchases(summary, quarter).sum()
-    slack = max(TOLERANCE, abs(check.errors().loc[MODEL, "error"]) if check else 0.0)
-    if plan.customers:
-        lines.insert(
-            0,
-            f"**A test says so.** If a random group left without contact brings less by under "
-            f"{plan.break_even:.1%}, the contacts cost more than they return: stop.",
-        )
-    low, high = expected * (1 - slack), expected * (1 + slack)
-    return [
-        *lines,
-        f"**The next {quarter} {'weeks' if quarter == 13 else 'days'} differ.** We expect {expected:,.0f} "
-        f"purchases of today's customers. Below {low:,.0f} or above {high:,.0f}, fit again.",
-        "**The margin is another.** All values move in proportion to it.",
-    ]
-
-
-def actions(groups: Iterable[str]) -> list[str]:
-    """What to do with each segment; of segments pooled, what to do with the largest."""
-    known = {rule.segment: rule.action for rule in rfm.SEGMENTS}
-    return [known.get(group.split(" and ")[0], "Too few customers to treat apart.") for group in groups]
+    if models.pinned:
+        return clv.value_interval(models.purchase, models.spend, summary, groups, **settings)
+    kept = {name: settings[name] for name in ("margin_rate", "annual_discount_rate", "horizon_months")}
+    value = clv.customer_value(models.purchase, models.spend, summary, **kept)[["expected_purchases", "clv"]]
+    value.insert(0, "customers", 1)
+    totals = value.groupby(groups.to_numpy()).sum()
+    totals = pd.concat([totals, value.sum().to_frame(clv.ALL).T]).astype({"customers": int})
+    return totals.assign(low=np.nan, high=np.nan)
 
 
 def planning_range(total: pd.Series, check: HoldOut | None) -> tuple[float, float]:
@@ -296,14 +226,15 @@ def planning_range(total: pd.Series, check: HoldOut | None) -> tuple[float, floa
     Parameters
     ----------
     total : Series
-        ``clv``, ``low`` and ``high`` as :func:`custkit.clv.value_interval` gives them, in money.
+        ``clv``, ``low`` and ``high`` as :func:`value_totals` gives them, in money.
+
+    Returns
+    -------
+    low, high : float
+        Money; missing when there is neither a range nor a test.
     """
-    miss = abs(check.errors().loc[MODEL, "error"]) if check else 0.0
-    return min(total["low"], total["clv"] * (1 - miss)), max(total["high"], total["clv"] * (1 + miss))
-
-
-def gain_sentence(gains: pd.DataFrame, share: float = 0.2) -> str:
-    """What each ranking reaches at one share of customers, in a sentence."""
-    row = gains.set_index("contacted_share").loc[lambda table: table.index >= share - 1e-9].iloc[0]
-    reached = ", ".join(f"{name} {value:.0%}" for name, value in row.sort_values(ascending=False).items())
-    return f"The first {share:.0%} of customers hold, ranked by each: {reached}."
+    if check is None:
+        return total["low"], total["high"]
+    miss = abs(check.errors().loc[MODEL, "error"])
+    low, high = total["clv"] * (1 - miss), total["clv"] * (1 + miss)
+    return float(np.fmin(total["low"], low)), float(np.fmax(total["high"], high))
