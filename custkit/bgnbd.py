@@ -49,16 +49,17 @@ class BetaGeometricModel(PurchaseModel):
         -----
         The sum over earlier purchases in the published form is a negative-binomial tail.
         """
-        from scipy.special import betaln
-        from scipy.stats import nbinom
+        from scipy.special import betainc, betaln, gammaln, xlogy
 
         check_periods(periods)
         r, alpha, a, b = self.params
         n = np.asarray(n, int)
-        counts = nbinom(r, alpha / (alpha + periods))
-        stays = np.exp(betaln(a, b + n + self.late) - betaln(a, b)) * counts.pmf(n)
+        share = periods / (alpha + periods)
+        count = gammaln(r + n) - gammaln(r) - gammaln(n + 1) + r * np.log1p(-share) + xlogy(n, share)
+        stays = np.exp(betaln(a, b + n + self.late) - betaln(a, b) + count)
         leaves = np.exp(betaln(a + 1, np.maximum(b + n + self.late - 1, 1e-300)) - betaln(a, b))
-        return stays + np.where(n + self.late > 0, leaves * counts.sf(n - 1), 0.0)
+        at_least = np.where(n > 0, betainc(np.maximum(n, 1), r, share), 1.0)
+        return stays + np.where(n + self.late > 0, leaves * at_least, 0.0)
 
     def _log_odds_gone(self, x, tx, T):
         r, alpha, a, b = self.params
