@@ -59,7 +59,7 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
         ``engine`` also a Spark DataFrame or the name of a table of that engine. Needs the columns
         customer_id, order_date (date or time) and amount (number).
     engine : SparkSession or DuckDBPyConnection, optional
-        Where to run; a DuckDB of its own, held below half a gigabyte of memory per processor
+        Where to run; a DuckDB of its own, held to 640 megabytes of memory per processor
         (spilling to a temporary folder), when not given.
 
     Yields
@@ -81,7 +81,7 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
         own = duckdb.connect(
             config={
                 "preserve_insertion_order": False,
-                "memory_limit": f"{512 * max(2, os.cpu_count() or 2)}MB",
+                "memory_limit": f"{640 * max(2, os.cpu_count() or 2)}MB",
                 "temp_directory": folder,
             }
         )
@@ -127,7 +127,8 @@ def _relation(orders: Any, own: Any, engine: Any = None) -> Any:
 
 def _plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns we use, with time zones dropped (local date kept) and categories as their values."""
-    frame = frame[[name for name in frame.columns if name in (*NEEDED, "order_id")]]
+    if set(NEEDED) <= set(frame.columns):
+        frame = frame[[name for name in (*NEEDED, "order_id") if name in frame.columns]]
     changed = {}
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):

@@ -91,7 +91,8 @@ with lines as (
     select customer_id{order_id}, {_period("order_date", time_unit)} as period,{also}
            amount, {_coarse("amount")} as coarse
     from {table}
-    where customer_id is not null and abs(amount) < 1e12 and cast(order_date as date) <= {day_text(end)}
+    where customer_id is not null and abs(amount) < 1e12 and not isnan(amount)
+      and cast(order_date as date) <= {day_text(end)}
 ),
 net as (
     select {group},
@@ -111,7 +112,7 @@ def audit_sql(end: dt.date, table: str) -> str:
     return f"""
 select case when customer_id is null then 'no customer_id'
             when order_date is null then 'no order_date'
-            when amount is null or not abs(amount) < 1e12 then 'no amount'
+            when amount is null or isnan(amount) or abs(amount) >= 1e12 then 'no amount'
             when cast(order_date as date) > {day_text(end)} then '{LATER}'
             else '{USED}' end as reason,
        count(*) as line_count, sum(amount) as amount, min(amount) as least,

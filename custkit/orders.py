@@ -33,6 +33,7 @@ from custkit.order_sql import (
     calibration_holdout_sql,
     checked,
     cohorts_sql,
+    first_day,
     later_text,
     patterns_sql,
     period_totals_sql,
@@ -223,10 +224,8 @@ def period_totals(
         found = log.ask(
             lambda table: period_totals_sql(observation_end=end, time_unit=time_unit, table=table)
         )
-    last = pd.Timestamp(end) - pd.Timedelta(days=end.weekday() if time_unit == "W" else 0)
-    every = pd.date_range(
-        found["period"].min(), last, freq=f"{DAYS[time_unit]}D", unit=found["period"].dt.unit
-    )
+    last, unit = pd.Timestamp(first_day(end, time_unit)), found["period"].dt.unit
+    every = pd.date_range(found["period"].min(), last, freq=f"{DAYS[time_unit]}D", unit=unit)
     totals = found.set_index("period").reindex(every.rename("period"), fill_value=0).reset_index()
     return _finished(totals.astype(found.dtypes), attrs)
 
