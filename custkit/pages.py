@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MARKUP = re.compile(r"[^\w ,.;:%/()'+–—−-]|_|:(?=//)")
 _FORMULA = re.compile(r"^[\s\ufeff]*[=+\-@\t\r|＝＋－＠]")
+BYTE_ORDER_MARK = "\ufeff".encode()
 LONG_TEXT = 40  # columns with longer texts get room
 _NUMBER = re.compile(r"^[+-]?\d+([.,]\d+)*$")
 
@@ -146,12 +147,25 @@ def write_csv(frame: pd.DataFrame, folder: str | Path, name: str) -> None:
     apostrophe (plain numbers do not).
     Text beyond ASCII gets a byte-order mark, without which Excel shows it garbled.
     """
-    if folder:
-        safe = frame.round(6)
-        for column in safe.columns[[dtype.kind not in "iufbM" for dtype in safe.dtypes]]:
-            safe[column] = safe[column].map(defused, na_action="ignore")
-        content = safe.to_csv(index=False, lineterminator="\n")
-        Path(folder, name).write_text(content, "utf-8" if content.isascii() else "utf-8-sig", newline="")
+    if not folder:
+        return
+    import duckdb  # writes a large table several times faster than pandas
+
+    safe, written = frame.copy(), []
+    for column in safe:
+        kind, quoted = safe[column].dtype.kind, '"' + str(column).replace('"', '""') + '"'
+        if kind == "f":
+            safe[column] = safe[column].round(6)
+        elif kind not in "iubM":
+            safe[column] = safe[column].astype("str").map(defused, na_action="ignore")
+        midnight = kind == "M" and (safe[column].dropna() == safe[column].dropna().dt.normalize()).all()
+        written.append(f"cast({quoted} as date) as {quoted}" if midnight else quoted)
+    path = Path(folder, name)
+    with duckdb.connect() as con:
+        con.from_df(safe).project(", ".join(written)).write_csv(str(path), header=True)
+    content = path.read_bytes()
+    if not content.isascii():
+        path.write_bytes(BYTE_ORDER_MARK + content)
 
 
 def defused(value: Any) -> Any:

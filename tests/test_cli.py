@@ -72,7 +72,7 @@ def test_version(capsys):
         (["report", "rfm-forecast", "--demo", "--colums", "a=b"], ["'colums'; did you mean --columns?"]),
         (
             ["report", "rfm-forecast", "--demo", "--colums=a=b", "word"],
-            ["'colums'", "unexpected argument 'word'"],
+            ["unexpected argument 'word'", "'colums'"],
         ),
         (["report", "rfm-forecast", "--demo", "--bins"], ["argument --bins: expected one argument"]),
         (["report", "rfm-forecast", "--demo", "--bins", "x", "--jobs", "0"], ["--jobs '0'", "--bins 'x'"]),

@@ -1,5 +1,6 @@
 """The runner of reports, on a small report made here; the shipped report is in test_rfm_forecast.py."""
 
+import ast
 import io
 import json
 import re
@@ -105,6 +106,17 @@ def test_shipped_reports_can_be_listed():
     for report in reports.catalogue().values():
         assert report.summary and "output_dir" in report.parameters
         assert all(p.help for p in report.parameters.values())
+
+
+def test_papermill_reads_the_same_parameters(caplog):
+    import papermill
+
+    for report in reports.catalogue().values():
+        found = papermill.inspect_notebook(str(report.path))
+        assert {n: (p["inferred_type_name"], ast.literal_eval(p["default"])) for n, p in found.items()} == {
+            p.name: (p.type, p.default) for p in report.parameters.values()
+        }
+    assert not caplog.records
 
 
 def test_unknown_report_is_refused_with_a_suggestion(small):
