@@ -118,7 +118,8 @@ def test_same_day_orders_are_merged_and_counted(cdnow):
 
 def test_null_ids_dates_and_amounts_are_set_aside_with_one_warning():
     frame = log(("A", "2024-01-01", 1.0), (None, "2024-01-01", 2.0), ("A", None, 4.0), (None, None, 8.0),
-                ("B", "2024-01-02", np.nan), ("B", "2024-01-03", np.inf), ("A", "2024-02-09", 16.0))  # fmt: skip
+                ("B", "2024-01-02", np.nan), ("B", "2024-01-03", np.inf),
+                ("A", "2024-02-09", 16.0))  # fmt: skip
     with pytest.warns(
         DataWarning, match=r"5 of 7 rows .*2: no amount, 2: no customer_id, 1: no order_date"
     ) as caught:
