@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +192,10 @@ def _read_files(con: Any, path: str | os.PathLike) -> Any:
 
 
 def _from_text(columns: list[str]) -> list[str]:
-    return [text for name, text in _FROM_TEXT.items() if name in columns] or ["*"]
+    faults = _missing(columns)
+    if faults:
+        raise DataError(faults)
+    return [text for name, text in _FROM_TEXT.items() if name in columns]
 
 
 def _zone(name: str) -> str:
@@ -241,15 +244,20 @@ def _spark_log(orders: Any, spark: Any, own: Any) -> Iterator[Log]:
         spark.catalog.dropTempView(view)
 
 
+def _missing(columns: Iterable[str]) -> list[str]:
+    """A sentence on the columns that an order log lacks, if it lacks any."""
+    lacking = [name for name in NEEDED if name not in columns]
+    if not lacking:
+        return []
+    return [
+        f"The order log has no column {', '.join(lacking)} (it has: {', '.join(columns)}). Rename its "
+        "columns, or read it with custkit.tables.read_orders, which maps them."
+    ]
+
+
 def _check_columns(types: dict[str, str]) -> None:
     """Raise one DataError with everything that is wrong with the columns of an order log."""
-    faults = []
-    missing = [name for name in NEEDED if name not in types]
-    if missing:
-        faults.append(
-            f"The order log has no column {', '.join(missing)} (it has: {', '.join(types)}). Rename its "
-            "columns, or read it with custkit.tables.read_orders, which maps them."
-        )
+    faults = _missing(types)
     day, money = types.get("order_date", "DATE"), types.get("amount", "DOUBLE")
     if not day.startswith(_DATES):
         faults.append(

@@ -18,6 +18,7 @@ DAYS = {"D": 1, "W": 7}  # days in a time unit
 _UNITS = {"D": "day", "W": "week", "M": "month"}
 USED = "used"
 LATER = "after observation_end"
+NO_AMOUNT = "no readable amount"
 
 
 def checked(*, time_unit: str = "D", table: str = "orders", **dates: Any) -> list[dt.date]:
@@ -111,8 +112,8 @@ def audit_sql(end: dt.date, table: str) -> str:
     """Every row of the log under one heading: used, or why not."""
     return f"""
 select case when customer_id is null then 'no customer_id'
-            when order_date is null then 'no order_date'
-            when amount is null or isnan(amount) or abs(amount) >= 1e12 then 'no amount'
+            when order_date is null then 'no readable order_date'
+            when amount is null or isnan(amount) or abs(amount) >= 1e12 then '{NO_AMOUNT}'
             when cast(order_date as date) > {day_text(end)} then '{LATER}'
             else '{USED}' end as reason,
        count(*) as line_count, sum(amount) as amount, min(amount) as least,

@@ -28,6 +28,7 @@ from custkit.errors import DataError, DataWarning
 from custkit.order_sql import (
     DAYS,
     LATER,
+    NO_AMOUNT,
     USED,
     audit_sql,
     calibration_holdout_sql,
@@ -242,7 +243,8 @@ def _audit(log: Log, end: dt.date, time_unit: str, also: str = "") -> dict[str, 
             if later
             else f"The order log has no usable row ({_listed(rows) or 'it is empty'})."
         )
-    money = float(found["amount"].reindex([reason for reason in rows if reason != "no amount"]).sum())
+    readable = [reason for reason in rows if reason != NO_AMOUNT]
+    money = float(found["amount"].reindex(readable).sum())
     if found.loc[USED, "least"] < 0:
         gone = log.ask(lambda table: refunded_sql(end, time_unit, table, also)).iloc[0]
         if gone["line_count"] > 0:

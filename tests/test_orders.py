@@ -121,13 +121,18 @@ def test_null_ids_dates_and_amounts_are_set_aside_with_one_warning():
                 ("B", "2024-01-02", np.nan), ("B", "2024-01-03", np.inf),
                 ("A", "2024-02-09", 16.0))  # fmt: skip
     with pytest.warns(
-        DataWarning, match=r"5 of 7 rows .*2: no amount, 2: no customer_id, 1: no order_date"
+        DataWarning,
+        match=r"5 of 7 rows .*2: no customer_id, 2: no readable amount, 1: no readable order_date",
     ) as caught:
         found = o.purchase_summary(frame, observation_end="2024-01-31")
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert found["customer_id"].tolist() == ["A"]
-    assert found.attrs["set_aside"] == {"no amount": 2, "no customer_id": 2, "no order_date": 1}
+    assert found.attrs["set_aside"] == {
+        "no readable amount": 2,
+        "no customer_id": 2,
+        "no readable order_date": 1,
+    }
     assert found.attrs["amount_set_aside"] == 14.0
     assert (found.attrs["rows_in"], found.attrs["rows_used"], found.attrs["after_observation_end"]) == (
         7,
@@ -142,7 +147,7 @@ def test_nan_amounts_of_other_sources_are_set_aside_too(tmp_path):
     )
     frame.write_parquet(tmp_path / "orders.parquet")
     for source in (frame, tmp_path / "orders.parquet"):
-        with pytest.warns(DataWarning, match="no amount"):
+        with pytest.warns(DataWarning, match="no readable amount"):
             found = o.rfm_values(source, observation_end="2024-01-31")
         assert found["monetary_total"].tolist() == [3.0]
 
@@ -420,6 +425,9 @@ def test_all_faults_of_the_columns_at_once(tmp_path):
     assert "amount is VARCHAR" in caught.value.faults[2]
     with pytest.raises(DataError, match=r"nowhere\.parquet: no such file"):
         o.purchase_summary(tmp_path / "nowhere.parquet", observation_end="2024-01-31")
+    (tmp_path / "orders.csv").write_text("Cust,Day,Sales\nA,2024-01-01,3\n")
+    with pytest.raises(DataError, match="no column customer_id, order_date, amount"):
+        o.purchase_summary(tmp_path / "orders.csv", observation_end="2024-01-31")
     (tmp_path / "false.parquet").write_text("not parquet")
     with pytest.raises(DataError, match="cannot be read as PARQUET"):
         o.purchase_summary(tmp_path / "false.parquet", observation_end="2024-01-31")
