@@ -103,7 +103,7 @@ def value_interval(
     purchase_model: PurchaseModel,
     spend: GammaGammaModel | float,
     summary: pd.DataFrame,
-    groups: pd.Series,
+    groups: pd.Series | pd.DataFrame,
     *,
     margin_rate: float,
     annual_discount_rate: float,
@@ -120,8 +120,8 @@ def value_interval(
 
     Parameters
     ----------
-    groups : Series
-        Group of each customer, in the order of ``summary``.
+    groups : Series or DataFrame
+        Group of each customer, in the order of ``summary``; several groupings as columns share the replays.
     level : float
         Share of the draws between ``low`` and ``high``.
     draws : int
@@ -132,7 +132,8 @@ def value_interval(
     Returns
     -------
     DataFrame indexed by group, last row "All customers"
-        ``customers``, ``expected_purchases``, ``clv`` (expected), ``low``, ``high`` (money).
+        ``customers``, ``expected_purchases``, ``clv`` (expected), ``low``, ``high`` (money). For several
+        groupings one such table under the other; the outer index names the grouping.
 
     Raises
     ------
@@ -147,23 +148,34 @@ def value_interval(
     _check_replays(groups, summary, horizon_months, level, draws)
     settings = {"margin_rate": margin_rate, "annual_discount_rate": annual_discount_rate}
     expected = customer_value(purchase_model, spend, summary, horizon_months=horizon_months, **settings)
-    codes, names = pd.factorize(groups.to_numpy(), sort=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         discount = np.nan_to_num(
             (expected["discounted_purchases"] / expected["expected_purchases"]).to_numpy()
         )
     periods = _periods(purchase_model, horizon_months)
 
-    totals = np.empty((draws, len(names)))
-    for draw in totals:
+    several = groups if isinstance(groups, pd.DataFrame) else groups.to_frame(groups.name or "group")
+    coded = {name: pd.factorize(column.to_numpy(), sort=True) for name, column in several.items()}
+    replays = {name: np.empty((draws, len(names))) for name, (_, names) in coded.items()}
+    for draw in range(draws):
         purchases = purchase_model.draw(rng).simulate_purchases(summary, periods, rng)
         if isinstance(spend, GammaGammaModel):
             money = _draw_finite(spend, rng).simulate_spend(summary, purchases, rng)
         else:
             money = purchases * float(spend)
-        draw[:] = np.bincount(codes, margin_rate * money * discount, len(names))
-    totals = np.column_stack([totals, totals.sum(axis=1)])
-    low, high = np.quantile(totals, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        money *= margin_rate * discount
+        for name, (codes, names) in coded.items():
+            replays[name][draw] = np.bincount(codes, money, len(names))
+    tables = {name: _totals(expected, *coded[name], replays[name], level, name) for name in coded}
+    return pd.concat(tables) if several is groups else next(iter(tables.values()))
+
+
+def _totals(expected, codes, names, replays, level, label):
+    """Expected totals and their range by group, and those of everybody in the last row."""
+    import pandas as pd
+
+    replays = np.column_stack([replays, replays.sum(axis=1)])
+    low, high = np.quantile(replays, [(1 - level) / 2, (1 + level) / 2], axis=0)
 
     def add_up(values):
         by_group = np.bincount(codes, values, len(names))
@@ -177,7 +189,7 @@ def value_interval(
             "low": low,
             "high": high,
         },
-        index=pd.Index([*names, ALL], name=groups.name or "group"),
+        index=pd.Index([*names, ALL], name=label),
     )
 
 
@@ -248,8 +260,8 @@ def _check_replays(groups, summary, horizon_months, level, draws):
     faults = []
     if len(groups) != len(summary):
         faults.append(f"groups has {len(groups)} rows, the summary {len(summary)}")
-    elif (missing := groups.isna()).any():
-        faults.append(f"groups: {missing.sum():,} customers have none; give those a group of their own")
+    elif missing := int(groups.isna().to_numpy().sum()):
+        faults.append(f"groups: {missing:,} customers have none; give those a group of their own")
     if horizon_months is None:
         faults.append("horizon_months is None; an interval needs an end, for example 12")
     if not 0 < level < 1:

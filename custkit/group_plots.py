@@ -148,7 +148,7 @@ def value_by_segment(
     ax.set_xlim(right=reach.max() * 1.12)
     ax.axvline(0, color="#777777", linewidth=0.8)
     name_rows(ax, names)
-    format_axis(ax.xaxis, "money", currency)
+    format_axis(ax.xaxis, "money")
     ax.set_xlabel(money_label(what, currency))
     ax.set_title(title or f"{sentence(what)} by {by}")
     return ax

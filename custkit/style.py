@@ -203,9 +203,12 @@ def count(number: float) -> str:
     return "–" if pd.isna(number) else f"{number:,.0f}".replace("-", "−")
 
 
-def format_axis(axis, kind: str = "count", currency: str = "", *, bins: int = 6) -> None:
-    """Write the ticks of an axis as ``count`` (at most ``bins`` steps), ``percent`` or ``money``."""
-    text = {"count": count, "percent": percent, "money": lambda v: money(v, currency, short=True)}[kind]
+def format_axis(axis, kind: str = "count", *, bins: int = 6) -> None:
+    """Write the ticks of an axis as ``count`` (at most ``bins`` steps), ``percent`` or ``money``.
+
+    Ticks of money leave the currency to the axis label.
+    """
+    text = {"count": count, "percent": percent, "money": lambda value: money(value, short=True)}[kind]
     if kind == "count":
         axis.set_major_locator(MaxNLocator(integer=True, nbins=bins, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))

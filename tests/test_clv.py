@@ -322,6 +322,23 @@ def test_value_interval_adds_up_and_repeats(summary) -> None:
     assert (one_amount.low < one_amount.high).all()
 
 
+def test_several_groupings_share_the_replays(summary) -> None:
+    groups = pd.DataFrame(
+        {"half": np.where(np.arange(len(summary)) % 2, "odd", "even"), "all": "everybody"},
+        index=summary.index,
+    )
+
+    def of(which):
+        rng = np.random.default_rng(3)
+        return clv.value_interval(models.bg(), models.spend(), summary, which, rng=rng, draws=5, **RATES)
+
+    both = of(groups)
+    assert list(both.index.get_level_values(0).unique()) == ["half", "all"]
+    for name in groups:
+        pd.testing.assert_frame_equal(both.loc[name], of(groups[name]), check_names=False)
+    np.testing.assert_allclose(both.loc[("half", clv.ALL)], both.loc[("all", "everybody")])
+
+
 def test_value_interval_holds_the_simulated_truth() -> None:
     """30 companies of 600 customers: the 90% interval of the total holds the real future about that often."""
     hits = 0

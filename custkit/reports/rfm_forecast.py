@@ -190,7 +190,9 @@ def model_results(models: Models) -> dict[str, dict[str, Any]]:
     return results
 
 
-def value_totals(models: Models, summary: pd.DataFrame, groups: pd.Series, **settings: Any) -> pd.DataFrame:
+def value_totals(
+    models: Models, summary: pd.DataFrame, groups: pd.DataFrame, **settings: Any
+) -> pd.DataFrame:
     """:func:`custkit.clv.value_interval`; where the data do not pin the parameters down, without a range.
 
     Parameters
@@ -198,14 +200,14 @@ def value_totals(models: Models, summary: pd.DataFrame, groups: pd.Series, **set
     models : Models
     summary : DataFrame
         The purchase summary the models were fitted on.
-    groups : Series
-        Group of each customer, on the index of `summary`.
+    groups : DataFrame
+        A grouping of the customers per column, on the index of `summary`.
     **settings
         As :func:`custkit.clv.value_interval` takes them.
 
     Returns
     -------
-    DataFrame indexed by group, the last row "All customers"
+    DataFrame indexed by grouping and group, the last row of each grouping "All customers"
         ``customers``, ``expected_purchases``, ``clv``, ``low``, ``high`` (missing without a range).
     """
     import pandas as pd
@@ -215,9 +217,14 @@ def value_totals(models: Models, summary: pd.DataFrame, groups: pd.Series, **set
     kept = {name: settings[name] for name in ("margin_rate", "annual_discount_rate", "horizon_months")}
     value = clv.customer_value(models.purchase, models.spend, summary, **kept)[["expected_purchases", "clv"]]
     value.insert(0, "customers", 1)
-    totals = value.groupby(groups.to_numpy()).sum()
-    totals = pd.concat([totals, value.sum().to_frame(clv.ALL).T]).astype({"customers": int})
-    return totals.assign(low=np.nan, high=np.nan)
+    everybody = value.sum().to_frame(clv.ALL).T
+    totals = pd.concat(
+        {
+            name: pd.concat([value.groupby(group.to_numpy()).sum(), everybody])
+            for name, group in groups.items()
+        }
+    )
+    return totals.astype({"customers": int}).assign(low=np.nan, high=np.nan)
 
 
 def planning_range(total: pd.Series, check: HoldOut | None) -> tuple[float, float]:
