@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 BLOCK_ROWS = 1 << 18
+CACHE_ROWS = 1 << 14
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
 #: ``objective(log_params) -> (mean negative log-likelihood, its gradient)``
@@ -101,34 +102,52 @@ def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callab
         Returns the array of shape (n,) that gives each row its place among the distinct ones
         (a fit does not need it, so it is only made when asked for).
     """
+    columns = [np.asarray(column) for column in columns]
+    shape = tuple(int(top) + 1 if 0 <= top < 2**20 else 0 for top in (column.max() for column in columns))
+    table = _count_whole(columns, shape) if 0 < np.prod(shape, dtype=float) <= DENSE_CELLS else None
+    if table is not None:
+        used = np.flatnonzero(table)
+
+        def inverse() -> np.ndarray:
+            place = np.zeros(len(table), dtype=np.intp)
+            place[used] = np.arange(len(used))
+            return place[_key(columns, shape)]
+
+        cell = np.unravel_index(used, shape)
+        return [place.astype(float) for place in cell], table[used], inverse
+
+    import pandas as pd
+
     values, codes = zip(*(levels(column) for column in columns), strict=True)
     shape = tuple(len(value) for value in values)
-    cells = int(np.prod(shape, dtype=np.float64))
-    n = len(columns[0])
-
-    if cells <= DENSE_CELLS:
-        counts = np.zeros(cells, dtype=np.int64)
-        for start in range(0, n, BLOCK_ROWS):
-            counts += np.bincount(_key(codes, shape, start, start + BLOCK_ROWS), minlength=cells)
-        used = np.flatnonzero(counts)
-        counts = counts[used]
-
-        def inverse() -> np.ndarray:
-            place = np.zeros(cells, dtype=np.intp)
-            place[used] = np.arange(len(used))
-            return place[_key(codes, shape, 0, n)]
-
-    else:
-        import pandas as pd
-
-        where, used = pd.factorize(_key(codes, shape, 0, n))
-        counts = np.bincount(where)
-
-        def inverse() -> np.ndarray:
-            return where
-
+    where, used = pd.factorize(_key(codes, shape))
     cell = np.unravel_index(used, shape)
-    return [value[i] for value, i in zip(values, cell, strict=True)], counts, inverse
+    return [value[i] for value, i in zip(values, cell, strict=True)], np.bincount(where), lambda: where
+
+
+def _count_whole(columns, shape):
+    """Rows in each cell of a table over all combinations, or None when not all numbers are whole."""
+    cells, rows = int(np.prod(shape)), len(columns[0])
+    counts, size = np.zeros(cells, dtype=np.int64), max(BLOCK_ROWS, cells)
+    keys = np.empty(min(size, rows), dtype=np.int64)
+    for start in range(0, rows, size):
+        stop = min(start + size, rows)
+        for low in range(start, stop, CACHE_ROWS):
+            block = [column[low : min(low + CACHE_ROWS, stop)] for column in columns]
+            whole = [column.astype(np.int32) for column in block]
+            if not all(np.array_equal(*pair) for pair in zip(whole, block, strict=True)):
+                return None
+            keys[low - start : low - start + len(block[0])] = _key(whole, shape)
+        counts += np.bincount(keys[: stop - start], minlength=cells)
+    return counts
+
+
+def _key(codes, shape):
+    key = codes[0].astype(np.int64)
+    for code, size in zip(codes[1:], shape[1:], strict=True):
+        key *= size
+        key += code.astype(np.int64, copy=False)
+    return key
 
 
 def levels(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,14 +161,6 @@ def levels(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return np.arange(int(top) + 1, dtype=float), whole
     place, value = pd.factorize(column)
     return value.astype(float), place
-
-
-def _key(codes: tuple[np.ndarray, ...], shape: tuple[int, ...], start: int, stop: int) -> np.ndarray:
-    key = codes[0][start:stop].astype(np.int64)
-    for code, size in zip(codes[1:], shape[1:], strict=True):
-        key *= size
-        key += code[start:stop]
-    return key
 
 
 def maximise(

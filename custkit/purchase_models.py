@@ -14,7 +14,7 @@ import numpy as np
 
 from custkit.errors import ModelError, ParameterError
 from custkit.likelihood import FittedModel, Objective, distinct, maximise
-from custkit.summary_columns import on_index, summary_columns, summary_weights
+from custkit.summary_columns import on_index, summary_columns, summary_patterns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PERIODS_PER_YEAR = {"D": 365.25, "W": 365.25 / 7}
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(32)
 NODES, NODE_WEIGHTS = (NODES + 1) / 2, NODE_WEIGHTS / 2  # on (0, 1)
-BLOCK = 1 << 14  # rows worked on at a time: small enough for the cache
+BLOCK = 1 << 12  # rows worked on at a time: they stay in the cache, and BLAS on one thread
 Model = TypeVar("Model", bound="PurchaseModel")
 
 
@@ -235,10 +235,7 @@ def fit_purchases(
     time_unit = time_unit or summary.attrs.get("time_unit")
     if time_unit not in (None, *PERIODS_PER_YEAR):
         raise ParameterError(f"time_unit is {time_unit!r}; give 'D' (days) or 'W' (weeks)")
-    x, tx, T = summary_columns(summary)
-    weights = summary_weights(summary)
-    if weights is None:
-        (x, tx, T), weights, _ = distinct(x, tx, T)
+    (x, tx, T), weights = summary_patterns(summary)
     if not (x * weights > 0).any():
         raise ModelError(f"{model.name}: no customer bought again, so there is nothing to learn a rate from")
     scale = float(T.max())

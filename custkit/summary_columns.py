@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from custkit.errors import DataError
+from custkit.likelihood import distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,22 +37,61 @@ def summary_columns(summary: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.n
             f"the purchase summary lacks {', '.join(missing)}; make it with orders.purchase_summary"
         )
     x, tx, T = (summary[name].to_numpy(float, na_value=np.nan) for name in ("frequency", "recency", "T"))
-    wrong = {
+    faults = [
+        f"purchase summary: {bad.sum():,} rows with {what}, first at row {int(np.argmax(bad))} (from 0); "
+        "make it with orders.purchase_summary"
+        for what, bad in _faults(x, tx, T).items()
+        if bad.any()
+    ]
+    if faults or not len(x):
+        raise DataError(faults or "the purchase summary has no customers")
+    return x, tx, T
+
+
+def summary_patterns(summary: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
+    """Distinct (frequency, recency, T), and how many customers have each.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As for `summary_columns`; an optional ``customers`` column weights the rows.
+
+    Returns
+    -------
+    columns : list of three arrays of float of shape (k,)
+    customers : array of shape (k,)
+
+    Raises
+    ------
+    DataError
+        As for `summary_columns` and `summary_weights`.
+
+    Notes
+    -----
+    Rows are only seen to be present and not negative; all else is checked on the distinct ones, which
+    spares ten million customers many passes. A fault is then looked up among the rows.
+    """
+    weights = summary_weights(summary)
+    if weights is None and {"frequency", "recency", "T"} <= set(summary):
+        rows = [summary[name].to_numpy(float, na_value=np.nan) for name in ("frequency", "recency", "T")]
+        if len(summary) and all(column.min() >= 0 for column in rows):
+            columns, customers, _ = distinct(*rows)
+            if not any(bad.any() for bad in _faults(*columns).values()):
+                return columns, customers
+    columns = list(summary_columns(summary))
+    if weights is None:
+        columns, weights, _ = distinct(*columns)
+    return columns, weights
+
+
+def _faults(x, tx, T):
+    return {
         "a missing or infinite value": ~np.isfinite(x + tx + T),
         "a negative value": (x < 0) | (tx < 0) | (T < 0),
         "recency above T": tx > T,
         "a fraction of a purchase": np.isfinite(x) & (x % 1 != 0),
         "repeat purchases at recency 0": (x > 0) & (tx == 0),
     }
-    faults = [
-        f"purchase summary: {bad.sum():,} rows with {what}, first at row {int(np.argmax(bad))} (from 0); "
-        "make it with orders.purchase_summary"
-        for what, bad in wrong.items()
-        if bad.any()
-    ]
-    if faults or not len(x):
-        raise DataError(faults or "the purchase summary has no customers")
-    return x, tx, T
 
 
 def summary_weights(summary: pd.DataFrame) -> np.ndarray | None:
