@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
+LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
 BLOCK_ROWS = 1 << 18
 CACHE_ROWS = 1 << 14
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
@@ -58,6 +59,12 @@ class FittedModel:
     convergence: dict[str, float]
     customers: int
 
+    @property
+    def pinned_down(self) -> bool:
+        """Whether the data fix every parameter well enough to draw others from around the estimates."""
+        spread = np.diag(self.covariance)
+        return bool(np.isfinite(spread).all() and (spread >= 0).all() and np.sqrt(spread).max() <= LOOSE)
+
     def draw(self, rng: np.random.Generator) -> Self:
         """The same model with parameters drawn from their approximate sampling distribution.
 
@@ -73,9 +80,9 @@ class FittedModel:
         Raises
         ------
         ModelError
-            The likelihood is flat at the estimates, so that they have no sampling distribution.
+            The likelihood is (nearly) flat at the estimates, so that they have no sampling distribution.
         """
-        if not np.isfinite(self.covariance.to_numpy()).all():
+        if not self.pinned_down:
             raise ModelError(
                 "the data do not pin the parameters down (see convergence), so none can be drawn; "
                 "use more customers or a longer time"

@@ -194,11 +194,13 @@ def test_flat_likelihoods_give_totals_without_a_range(fitted):
     summary, models = fitted
     assert not models.pinned
     rates = {"margin_rate": 0.3, "annual_discount_rate": 0.1, "horizon_months": 12}
-    groups = pd.Series(["yes"] * 50 + ["no"] * 150)
-    totals = computing.value_totals(models, summary, groups, rng=np.random.default_rng(1), **rates)
+    groups = pd.DataFrame({"contact": ["yes"] * 50 + ["no"] * 150, "all": "everybody"})
+    both = computing.value_totals(models, summary, groups, rng=np.random.default_rng(1), **rates)
+    totals = both.loc["contact"]
     value = clv.customer_value(models.purchase, models.spend, summary, **rates)
     assert totals.index.tolist() == ["no", "yes", clv.ALL]
     assert totals.loc[clv.ALL, "clv"] == pytest.approx(value["clv"].sum())
+    assert both.loc["all", "customers"].tolist() == [200, 200]
     assert totals["customers"].tolist() == [150, 50, 200] and totals[["low", "high"]].isna().all(axis=None)
     plan = computing.Plan.of(totals, contact_cost=2, response=0.1)
     text = " ".join(words.decision(plan, 200, 2, 12, str, str))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROLES = {LAST_PERIOD: "baseline", MONEY_SO_FAR: "model_2"}  # beside those custkit.plots knows
-LOOSE = 3.0  # standard error of the logarithm of a parameter beyond which the data do not fix it
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class Models:
     @property
     def pinned(self) -> bool:
         """Whether the data fix every parameter well enough to draw others from around it."""
-        fitted = [self.purchase, self.spend] if self.varying_spend else [self.purchase]
-        spread = np.concatenate([np.diag(model.covariance) for model in fitted])
-        return bool(np.isfinite(spread).all() and (spread >= 0).all() and np.sqrt(spread).max() <= LOOSE)
+        return self.purchase.pinned_down and (not self.varying_spend or self.spend.pinned_down)
 
     @property
     def varying_spend(self) -> bool:
