@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from custkit.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import duckdb
 
 NEEDED = ("customer_id", "order_date", "amount")
 # A CSV file holds text only. Ids stay as written; dates must be ISO, because 03/04 is read two ways.
@@ -46,6 +49,15 @@ class Log:
 
     columns: frozenset[str]
     ask: Callable[[Callable[[str], str]], pd.DataFrame]
+
+
+def hide_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep DuckDB's progress bar out of notebooks.
+
+    Only where it is on: inside Jupyter without ipywidgets it is off, and DuckDB refuses to touch it.
+    """
+    if connection.execute("select current_setting('enable_progress_bar')").fetchall()[0][0]:
+        connection.execute("set enable_progress_bar = false")
 
 
 @contextmanager
@@ -86,7 +98,7 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
             }
         )
         try:
-            own.execute("set enable_progress_bar = false")
+            hide_progress(own)
             if engine is None or isinstance(engine, duckdb.DuckDBPyConnection):
                 yield _duckdb_log(_relation(orders, own, engine))
             elif hasattr(engine, "createDataFrame"):

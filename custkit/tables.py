@@ -153,6 +153,8 @@ def read_orders(
     """
     import duckdb
 
+    from custkit.engine import hide_progress
+
     if decimal not in (None, ".", ","):
         raise ParameterError(f"decimal must be '.' or ',', not {decimal!r}")
     today = today or dt.date.today()
@@ -160,7 +162,8 @@ def read_orders(
     name, source = ("CDNOW", cdnow()) if isinstance(source, str) and source == "demo" else (None, source)
     folder = Path(tempfile.gettempdir(), f"custkit-{uuid.uuid4().hex}")  # DuckDB makes it only if needed
     con = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder)})
-    con.execute("set enable_progress_bar = false; set TimeZone = 'UTC'")
+    hide_progress(con)
+    con.execute("set TimeZone = 'UTC'")
     with open_orders(con, source) as file:
         name = name or file.name
         roles, found = assign_columns(file, columns)

@@ -629,3 +629,20 @@ def test_import_is_light():
     code = "import sys, custkit.tables; print(sorted({'duckdb', 'pandas', 'yaml'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_orders_are_read_in_a_notebook_without_ipywidgets() -> None:
+    """A reader's environment has no ipywidgets; DuckDB then refuses to change its progress bar."""
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    code = """
+import sys
+sys.modules["ipywidgets"] = None
+import duckdb
+from custkit import orders, tables
+log = tables.read_orders("demo")
+print(log.rows_in, len(orders.purchase_summary(log.to_frame(), observation_end=log.observation_end)))
+"""
+    notebook = NotebookClient(new_notebook(cells=[new_code_cell(code)]), kernel_name="python3").execute()
+    assert notebook.cells[0].outputs[0]["text"] == "69659 23502\n"
