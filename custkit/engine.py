@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,15 @@ class Log:
     ask : callable
         ``ask(text)`` runs the text made by ``text(table)``, where ``table`` is the name the log
         has in the engine, and returns the answer as a DataFrame.
+    make_room : callable
+        ``make_room(rows)`` lets DuckDB use 30 bytes of memory for each row of the log, at least 640
+        megabytes for each processor, at most six tenths of the machine's. An engine that was
+        passed in keeps its own settings.
     """
 
     columns: frozenset[str]
     ask: Callable[[Callable[[str], str]], pd.DataFrame]
+    make_room: Callable[[int], Any] = lambda rows: None
 
 
 def hide_progress(connection: duckdb.DuckDBPyConnection) -> None:
@@ -71,8 +76,8 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
         ``engine`` also a Spark DataFrame or the name of a table of that engine. Needs the columns
         customer_id, order_date (date or time) and amount (number).
     engine : SparkSession or DuckDBPyConnection, optional
-        Where to run; a DuckDB of its own, held to 640 megabytes of memory per processor
-        (spilling to a temporary folder), when not given.
+        Where to run; a DuckDB of its own, held to little memory (see `Log.make_room`) and
+        spilling to a temporary folder, when not given.
 
     Yields
     ------
@@ -91,16 +96,13 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
         engine = orders.sparkSession
     with tempfile.TemporaryDirectory(prefix="custkit-") as folder:
         own = duckdb.connect(
-            config={
-                "preserve_insertion_order": False,
-                "memory_limit": f"{640 * max(2, os.cpu_count() or 2)}MB",
-                "temp_directory": folder,
-            }
+            config={"preserve_insertion_order": False, "memory_limit": _room(0), "temp_directory": folder}
         )
         try:
             hide_progress(own)
             if engine is None or isinstance(engine, duckdb.DuckDBPyConnection):
-                yield _duckdb_log(_relation(orders, own, engine))
+                log = _duckdb_log(_relation(orders, own, engine))
+                yield replace(log, make_room=lambda rows: own.execute(f"set memory_limit = '{_room(rows)}'"))
             elif hasattr(engine, "createDataFrame"):
                 with _spark_log(orders, engine, own) as log:
                     yield log
@@ -110,6 +112,14 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
                 )
         finally:
             own.close()
+
+
+def _room(rows: int) -> str:
+    """Memory for a log of so many rows, as DuckDB's setting."""
+    wanted = max(640 * max(2, os.cpu_count() or 2), 30 * rows // 1_000_000)
+    if hasattr(os, "sysconf"):  # Unix
+        wanted = min(wanted, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1_000_000 * 6 // 10)
+    return f"{wanted}MB"
 
 
 def _relation(orders: Any, own: Any, engine: Any = None) -> Any:

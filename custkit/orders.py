@@ -235,6 +235,7 @@ def _audit(log: Log, end: dt.date, time_unit: str, also: str = "") -> dict[str, 
     """Count what is used and what is set aside, and why; refuse a log with nothing to use."""
     found = log.ask(lambda table: audit_sql(end, table)).set_index("reason")
     rows = {reason: int(n) for reason, n in found["line_count"].items()}
+    log.make_room(sum(rows.values()))
     used, later = rows.pop(USED, 0), rows.pop(LATER, 0)
     if not used:
         day = found["first_day"].min()
