@@ -74,13 +74,22 @@ def _coarse(amount: str) -> str:
 
 
 def purchases_text(
-    end: dt.date, time_unit: str, table: str, also: str = "", count: str = "", kept: bool = True
+    end: dt.date,
+    time_unit: str,
+    table: str,
+    also: str = "",
+    count: str = "",
+    kept: bool = True,
+    refunds: bool = True,
 ) -> str:
     """The steps every question starts with: usable lines, their net by period, and purchases.
 
     `also` is one more expression to group by, with its name; `count` one more to aggregate. With
-    `kept` false the text finds the periods that refunds cancel instead of the others.
+    `kept` false the text finds the periods that refunds cancel instead of the others. A log without
+    `refunds` has no such periods, and need not be asked for them.
     """
+    net = "(min(amount) >= 0 or round(sum(coarse) + sum(amount - coarse), 6) > 0)"
+    having = f"\n    having {'' if kept else 'not '}{net}" if refunds else ""
     group = ", ".join(filter(None, ["customer_id", also.split(" as ")[-1], "period"]))
     also = also and f"\n           {also},"
     order_id = ", order_id" if "order_id" in count else ""
@@ -99,8 +108,7 @@ net as (
     select {group},
            sum(coarse) + sum(amount - coarse) as amount{count}
     from lines
-    group by {group}
-    having {"" if kept else "not "}(min(amount) >= 0 or round(sum(coarse) + sum(amount - coarse), 6) > 0)
+    group by {group}{having}
 ),
 purchases as (
     select *, {_coarse("amount")} as coarse
@@ -133,11 +141,13 @@ _REPEAT_MEAN = """case when purchases > 1
             else 0.0 end"""
 
 
-def purchase_summary_sql(*, observation_end: Any, time_unit: str = "D", table: str = "orders") -> str:
-    """Text of the question `purchase_summary` answers."""
+def purchase_summary_sql(
+    *, observation_end: Any, time_unit: str = "D", table: str = "orders", refunds: bool = True
+) -> str:
+    """Text of the question `purchase_summary` answers; `refunds` says whether amounts may be negative."""
     (end,) = checked(observation_end=observation_end, time_unit=time_unit, table=table)
     stop = day_text(first_day(end, time_unit))
-    return f"""{purchases_text(end, time_unit, table)},
+    return f"""{purchases_text(end, time_unit, table, refunds=refunds)},
 customers as (
     select customer_id,
            count(*) as purchases, min(period) as first_period, max(period) as last_period,

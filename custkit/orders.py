@@ -84,8 +84,8 @@ def purchase_summary(
         last purchase) and T (first purchase to observation end) in time units; monetary_value (mean
         money per repeat purchase, the first left out; 0.0 at frequency 0). All float but the id.
         ``attrs``: time_unit, observation_end (ISO text), rows_in, rows_used, after_observation_end
-        (rows), set_aside (reason -> rows), amount_set_aside (money), orders_merged (rows that fell
-        into a period with another). rows_in = rows_used + after_observation_end + sum of set_aside.
+        (rows), set_aside (reason -> rows), amount_set_aside (money), refunds (whether any used amount
+        is negative), orders_merged (rows that fell into a period with another). rows_in = rows_used + after_observation_end + sum of set_aside.
 
     Raises
     ------
@@ -103,7 +103,9 @@ def purchase_summary(
     with opened(orders, engine) as log:
         attrs = _audit(log, end, time_unit)
         summary = log.ask(
-            lambda table: purchase_summary_sql(observation_end=end, time_unit=time_unit, table=table)
+            lambda table: purchase_summary_sql(
+                observation_end=end, time_unit=time_unit, table=table, refunds=attrs["refunds"]
+            )
         )
     attrs["orders_merged"] = attrs["rows_used"] - int(summary["frequency"].sum()) - len(summary)
     return _finished(summary, attrs)
@@ -246,7 +248,8 @@ def _audit(log: Log, end: dt.date, time_unit: str, also: str = "") -> dict[str, 
         )
     readable = [reason for reason in rows if reason != NO_AMOUNT]
     money = float(found["amount"].reindex(readable).sum())
-    if found.loc[USED, "least"] < 0:
+    refunds = bool(found.loc[USED, "least"] < 0)
+    if refunds:
         gone = log.ask(lambda table: refunded_sql(end, time_unit, table, also)).iloc[0]
         if gone["line_count"] > 0:
             rows[REFUNDED] = int(gone["line_count"])
@@ -261,6 +264,7 @@ def _audit(log: Log, end: dt.date, time_unit: str, also: str = "") -> dict[str, 
         "after_observation_end": later,
         "set_aside": rows,
         "amount_set_aside": money,
+        "refunds": refunds,
     }
 
 
