@@ -85,7 +85,8 @@ def purchase_summary(
         money per repeat purchase, the first left out; 0.0 at frequency 0). All float but the id.
         ``attrs``: time_unit, observation_end (ISO text), rows_in, rows_used, after_observation_end
         (rows), set_aside (reason -> rows), amount_set_aside (money), refunds (whether any used amount
-        is negative), orders_merged (rows that fell into a period with another). rows_in = rows_used + after_observation_end + sum of set_aside.
+        is negative), orders_merged (rows that fell into a period with another).
+        rows_in = rows_used + after_observation_end + sum of set_aside.
 
     Raises
     ------
