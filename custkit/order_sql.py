@@ -142,17 +142,11 @@ _REPEAT_MEAN = """case when purchases > 1
 
 
 def purchase_summary_sql(
-    *,
-    observation_end: Any,
-    time_unit: str = "D",
-    table: str = "orders",
-    refunds: bool = True,
-    sort: bool = True,
+    *, observation_end: Any, time_unit: str = "D", table: str = "orders", refunds: bool = True
 ) -> str:
     """Text of the question `purchase_summary` answers; `refunds` says whether amounts may be negative."""
     (end,) = checked(observation_end=observation_end, time_unit=time_unit, table=table)
     stop = day_text(first_day(end, time_unit))
-    order = "\norder by customer_id" if sort else ""
     return f"""{purchases_text(end, time_unit, table, refunds=refunds)},
 customers as (
     select customer_id,
@@ -167,18 +161,17 @@ select customer_id,
        {_span("first_period", "last_period", time_unit)} as recency,
        {_span("first_period", stop, time_unit)} as T,
        {_REPEAT_MEAN} as monetary_value
-from split{order}"""
+from split
+order by customer_id"""
 
 
 def patterns_sql(*, observation_end: Any, time_unit: str = "D", table: str = "orders") -> str:
     """Text of the question `patterns` answers."""
-    summary = purchase_summary_sql(
-        observation_end=observation_end, time_unit=time_unit, table=table, sort=False
-    )
+    summary = purchase_summary_sql(observation_end=observation_end, time_unit=time_unit, table=table)
     start, finish = summary.rsplit("\nselect ", 1)
     return f"""{start},
 summary as (
-select {finish}
+select {finish.rsplit(chr(10), 1)[0]}
 )
 select frequency, recency, T, count(*) as customers
 from summary

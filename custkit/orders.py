@@ -58,17 +58,11 @@ __all__ = [
     "rfm_values_sql",
 ]
 
-SORTED_ROWS = 1_000_000
 REFUNDED = "refunds of the period reach or exceed its purchases"
 
 
 def purchase_summary(
-    orders: Any,
-    *,
-    observation_end: Any,
-    time_unit: str = "D",
-    engine: Any = None,
-    sort: bool | None = None,
+    orders: Any, *, observation_end: Any, time_unit: str = "D", engine: Any = None
 ) -> pd.DataFrame:
     """What BG/NBD and Gamma–Gamma need to know of each customer.
 
@@ -82,13 +76,10 @@ def purchase_summary(
         Count in days, or in weeks from Monday to Sunday.
     engine : SparkSession or DuckDBPyConnection, optional
         Where to run; DuckDB inside this process when not given.
-    sort : bool, optional
-        Sort by customer_id. When not given, logs of up to `SORTED_ROWS` rows are sorted: for millions of
-        customers sorting takes a fifth of the time, and nobody reads them from the top.
 
     Returns
     -------
-    DataFrame, one row per customer
+    DataFrame, one row per customer, sorted by customer_id
         customer_id; frequency (repeat purchases: periods with a purchase, less one); recency (first to
         last purchase) and T (first purchase to observation end) in time units; monetary_value (mean
         money per repeat purchase, the first left out; 0.0 at frequency 0). All float but the id.
@@ -114,11 +105,7 @@ def purchase_summary(
         attrs = _audit(log, end, time_unit)
         summary = log.ask(
             lambda table: purchase_summary_sql(
-                observation_end=end,
-                time_unit=time_unit,
-                table=table,
-                refunds=attrs["refunds"],
-                sort=attrs["rows_in"] <= SORTED_ROWS if sort is None else sort,
+                observation_end=end, time_unit=time_unit, table=table, refunds=attrs["refunds"]
             )
         )
     attrs["orders_merged"] = attrs["rows_used"] - int(summary["frequency"].sum()) - len(summary)

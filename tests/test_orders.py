@@ -307,29 +307,6 @@ def test_weeks_are_days_over_seven_when_all_orders_are_on_mondays(rng):
     assert (weeks["monetary_value"] == days["monetary_value"]).all()
 
 
-def test_only_large_logs_are_left_unsorted(rng, monkeypatch):
-    frame = random_log(rng).assign(amount=1.0)
-    ask = {"observation_end": "2023-06-15"}
-    expected = o.purchase_summary(frame, **ask)
-    assert expected["customer_id"].is_monotonic_increasing
-    monkeypatch.setattr(o, "SORTED_ROWS", len(frame) - 1)
-    for found in (o.purchase_summary(frame, **ask), o.purchase_summary(frame, sort=False, **ask)):
-        found = found.sort_values("customer_id", ignore_index=True)
-        assert_frame_equal(found, expected, check_exact=True)
-    assert_frame_equal(o.purchase_summary(frame, sort=True, **ask), expected, check_exact=True)
-    assert "order by" not in o.purchase_summary_sql(sort=False, **ask)
-
-
-def test_the_refund_step_changes_nothing_where_there_are_none(cdnow_sample):
-    with duckdb.connect() as con:
-        con.register("orders", cdnow_sample)
-        answers = [
-            con.sql(o.purchase_summary_sql(observation_end=END, refunds=refunds)).df()
-            for refunds in (True, False)
-        ]
-    assert_frame_equal(*answers, check_exact=True)
-
-
 def test_patterns_are_the_summary_counted(cdnow):
     summary = o.purchase_summary(cdnow, observation_end=CUT, time_unit="W")
     expected = summary.groupby(["frequency", "recency", "T"]).size().reset_index(name="customers")

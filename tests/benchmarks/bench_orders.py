@@ -2,8 +2,7 @@
 
 Every measurement is a process of its own: seconds from opening the Parquet file to the frame in hand
 (imports not counted, for nobody), and the process's peak memory. The contenders take turns, so that a busy
-moment of the machine meets all of them. custkit leaves the customers of so large a log unsorted, as DuckDB's
-own grouping does; sorted by customer_id (`sort=True`) it is measured beside. `CUSTKIT_BENCH_ORDERS` and `CUSTKIT_BENCH_REPEATS` make it smaller.
+moment of the machine meets all of them. `CUSTKIT_BENCH_ORDERS` and `CUSTKIT_BENCH_REPEATS` make it smaller.
 """
 
 from __future__ import annotations
@@ -50,13 +49,6 @@ def custkit_summary(path: str):
 
     started = time.perf_counter()
     return started, orders.purchase_summary(path, observation_end=END, time_unit="D")
-
-
-def custkit_sorted(path: str):
-    from custkit import orders
-
-    started = time.perf_counter()
-    return started, orders.purchase_summary(path, observation_end=END, time_unit="D", sort=True)
 
 
 def lifetimes_summary(path: str):
@@ -115,7 +107,6 @@ def duckdb_grouping(path: str):
 
 CONTENDERS = {
     "custkit": custkit_summary,
-    "custkit, sorted": custkit_sorted,
     "lifetimes": lifetimes_summary,
     "plain pandas": pandas_summary,
     "DuckDB reading and grouping": duckdb_grouping,
@@ -149,13 +140,13 @@ def compared(path: Path, name: str) -> list[dict]:
     if len(sizes) != 1:
         raise RuntimeError(f"the contenders disagree on the number of customers: {sizes}")
     seconds = {contender: statistics.median(run[0] for run in done) for contender, done in runs.items()}
-    memory = max(run[1] for contender in ("custkit", "custkit, sorted") for run in runs[contender])
+    memory = max(run[1] for run in runs["custkit"])
     rows = []
     for peer, least in (("lifetimes", 5.0), ("plain pandas", 2.5), ("DuckDB reading and grouping", 0.5)):
         ratio = seconds[peer] / seconds["custkit"]
         rows.append(
             {
-                "figure": f"purchase summary, {name} (sorted: {seconds['custkit, sorted']:.1f} s)",
+                "figure": f"purchase summary, {name}",
                 "ours": seconds["custkit"],
                 "peer": f"{peer}, {seconds[peer]:.1f} s",
                 "ratio": ratio,
