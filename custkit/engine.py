@@ -29,6 +29,8 @@ _FROM_TEXT = {
     "order_date": "try_cast(order_date as timestamp) as order_date",
     "amount": "try_cast(amount as double) as amount",
 }
+# DuckDB cuts a grouping into parts by its threads: those of two outgrow the processor's cache.
+MIN_THREADS = 3
 _DATES = ("DATE", "TIMESTAMP")
 _NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINT", "UBIGINT",
             "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "BYTE", "SHORT", "LONG")  # fmt: skip
@@ -94,10 +96,10 @@ def opened(orders: Any, engine: Any = None) -> Iterator[Log]:
 
     if type(orders).__module__.startswith("pyspark.") and engine is None:
         engine = orders.sparkSession
+    threads = max(os.cpu_count() or 1, MIN_THREADS)
+    settings = {"preserve_insertion_order": False, "memory_limit": _room(0), "threads": threads}
     with tempfile.TemporaryDirectory(prefix="custkit-") as folder:
-        own = duckdb.connect(
-            config={"preserve_insertion_order": False, "memory_limit": _room(0), "temp_directory": folder}
-        )
+        own = duckdb.connect(config=settings | {"temp_directory": folder})
         try:
             hide_progress(own)
             if engine is None or isinstance(engine, duckdb.DuckDBPyConnection):
