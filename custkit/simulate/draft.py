@@ -22,12 +22,12 @@ def _read(folder: str, name: str) -> Any:
 
 
 def parameters(block: str) -> dict[str, Any]:
-    """True parameters of one block, from ``simulate/parameters/<block>.yml``. Not to be changed by callers."""
+    """True parameters of one block, from ``simulate/parameters/<block>.yml``; not to be changed."""
     return _read("parameters", block)
 
 
 def words(name: str) -> Any:
-    """Names, sentences and labels in ``simulate/words/<name>.yml``. Not to be changed by callers."""
+    """Names, sentences and labels in ``simulate/words/<name>.yml``; not to be changed."""
     return _read("words", name)
 
 
@@ -76,5 +76,5 @@ class Draft:
         return np.array([f"{lead}{number:0{width}d}" for number in range(1, count + 1)], dtype=object)
 
     def plant(self, name: str, value: float, unit: str, meaning: str) -> None:
-        """Note a planted effect: dotted name such as ``exp_freq.engaged.optimum``, true value, unit, meaning."""
+        """Note a planted effect: dotted name (``exp_freq.engaged.optimum``), true value, unit, meaning."""
         self.effects[name] = {"value": float(value), "unit": unit, "meaning": meaning}

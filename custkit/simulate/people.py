@@ -144,7 +144,7 @@ def _demographics(draft: Draft, people: pd.DataFrame) -> None:
 
 
 def _interests(rng: np.random.Generator, given: dict, people: pd.DataFrame) -> np.ndarray:
-    """Up to three interests; tasting goes with heavy coffee drinkers, design and cooking with large baskets."""
+    """Up to three interests; tasting goes with heavy drinkers, design and cooking with large baskets."""
     names, n = np.array(given["interests"]), len(people)
     weights = np.ones((n, len(names)))
     weights[people["segment"].isin(["daily", "connoisseur"]), 0] = 3
