@@ -61,3 +61,27 @@ class Estimate:
         return cls(
             name, float(value), float(value - 1.96 * std_error), float(value + 1.96 * std_error), **other
         )
+
+
+def simulated(seed: int, customers: int = 6000) -> Company:
+    """Draw a company; its tables have the types that the files have when they are loaded."""
+    from custkit.simulate.public import public_tables, truth_tables
+
+    from custkit.simulate.company import build
+
+    draft = build(seed, customers=customers)
+    return Company(public_tables(draft), draft.effects, truth_tables(draft))
+
+
+def committed() -> Company:
+    """The company in `datasets/`, as students load it."""
+    from custkit.course_tables import TABLES
+
+    from custkit import tables, truth
+
+    effects = truth.load("truth_effects")
+    return Company(
+        {name: tables.load(name) for name in TABLES},
+        effects,
+        {name: truth.load(name) for name in truth.FRAMES},
+    )
