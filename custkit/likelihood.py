@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
-BLOCK_ROWS = 1 << 18
-CACHE_ROWS = 1 << 14
+BLOCK_ROWS = 1 << 22
+CACHE_ROWS = 1 << 15
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
 #: ``objective(log_params) -> (mean negative log-likelihood, its gradient)``
@@ -134,18 +134,21 @@ def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callab
 
 def _count_whole(columns, shape):
     """Rows in each cell of a table over all combinations, or None when not all numbers are whole."""
-    cells, rows = int(np.prod(shape)), len(columns[0])
-    counts, size = np.zeros(cells, dtype=np.int64), max(BLOCK_ROWS, cells)
-    keys = np.empty(min(size, rows), dtype=np.int64)
-    for start in range(0, rows, size):
-        stop = min(start + size, rows)
+    rows, counts = len(columns[0]), np.zeros(int(np.prod(shape)), dtype=np.int64)
+    keys, exact = np.empty(min(BLOCK_ROWS, rows), dtype=np.int64), np.empty(CACHE_ROWS)
+    for start in range(0, rows, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, rows)
         for low in range(start, stop, CACHE_ROWS):
             block = [column[low : min(low + CACHE_ROWS, stop)] for column in columns]
-            whole = [column.astype(np.int32) for column in block]
-            if not all(np.array_equal(*pair) for pair in zip(whole, block, strict=True)):
+            key, whole = exact[: len(block[0])], keys[low - start : low - start + len(block[0])]
+            key[:] = block[0]
+            for column, length in zip(block[1:], shape[1:], strict=True):
+                key *= length
+                key += column
+            whole[:] = key
+            if not np.array_equal(whole, key):  # fractions cannot cancel, as none is below zero
                 return None
-            keys[low - start : low - start + len(block[0])] = _key(whole, shape)
-        counts += np.bincount(keys[: stop - start], minlength=cells)
+        counts += np.bincount(keys[: stop - start], minlength=len(counts))
     return counts
 
 

@@ -29,6 +29,10 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from markdown_table import markdown_table  # noqa: E402
+
 TABLE = HERE.parents[1] / "build" / "bench.md"
 COLUMNS = ("figure", "ours", "peer", "ratio", "target", "reached")
 
@@ -56,14 +60,8 @@ def cells(row: dict) -> list[str]:
 
 
 def table(rows: list[dict]) -> str:
-    """A Markdown table whose columns line up."""
-    lines = [list(COLUMNS), *(cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    )
+    """The rows as a Markdown table."""
+    return markdown_table(COLUMNS, [cells(row) for row in rows])
 
 
 def main(words: list[str]) -> int:
