@@ -7,7 +7,9 @@ the customers, then once on all patterns from the best of them, with analytic gr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +24,7 @@ SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
 BLOCK_ROWS = 1 << 22
-CACHE_ROWS = 1 << 15
+CACHE_ROWS = 1 << 16
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
 #: ``objective(log_params) -> (mean negative log-likelihood, its gradient)``
@@ -134,20 +136,28 @@ def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callab
 
 def _count_whole(columns, shape):
     """Rows in each cell of a table over all combinations, or None when not all numbers are whole."""
+    threads = max(1, min(os.cpu_count() or 1, len(columns[0]) // BLOCK_ROWS))
+    parts = zip(*(np.array_split(column, threads) for column in columns), strict=True)
+    with ThreadPoolExecutor(threads) as pool:  # numpy counts outside Python's lock
+        counts = list(pool.map(lambda part: _count_part(part, shape), parts))
+    return None if any(count is None for count in counts) else sum(counts[1:], start=counts[0])
+
+
+def _count_part(columns, shape):
     rows, counts = len(columns[0]), np.zeros(int(np.prod(shape)), dtype=np.int64)
     keys, exact = np.empty(min(BLOCK_ROWS, rows), dtype=np.int64), np.empty(CACHE_ROWS)
     for start in range(0, rows, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, rows)
         for low in range(start, stop, CACHE_ROWS):
             block = [column[low : min(low + CACHE_ROWS, stop)] for column in columns]
-            key, whole = exact[: len(block[0])], keys[low - start : low - start + len(block[0])]
+            key = exact[: len(block[0])]
+            if not all((np.floor(column, out=key) == column).all() for column in block):
+                return None
             key[:] = block[0]
             for column, length in zip(block[1:], shape[1:], strict=True):
                 key *= length
                 key += column
-            whole[:] = key
-            if not np.array_equal(whole, key):  # fractions cannot cancel, as none is below zero
-                return None
+            keys[low - start : low - start + len(key)] = key
         counts += np.bincount(keys[: stop - start], minlength=len(counts))
     return counts
 
