@@ -1,4 +1,4 @@
-"""The ``custkit`` command: run reports, check the environment."""
+"""The ``custkit`` command: run reports, draw the course's company, check the environment."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ usage: custkit COMMAND [options]
 {ABOUT}
 
 commands:
-  report   run a report; without a name, list the reports and their parameters
-  doctor   check that this computer has everything custkit needs
+  report     run a report; without a name, list the reports and their parameters
+  simulate   draw the course's company, Juniper Lane, at any size and from any seed
+  doctor     check that this computer has everything custkit needs
 
 examples:
   custkit doctor
@@ -92,9 +93,13 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command == "report":
         return _report(rest)
+    if command == "simulate":
+        return _simulate(rest)
     if command == "doctor":
         return _doctor(rest)
-    raise ParameterError(f"unknown command {command!r}; there is: report, doctor (custkit --help explains)")
+    raise ParameterError(
+        f"unknown command {command!r}; there is: report, simulate, doctor (custkit --help explains)"
+    )
 
 
 def _doctor(arguments: list[str]) -> int:
@@ -106,6 +111,16 @@ def _doctor(arguments: list[str]) -> int:
     if arguments:
         raise ParameterError(f"doctor takes no arguments, got {' '.join(arguments)}")
     return doctor.main()
+
+
+def _simulate(arguments: list[str]) -> int:
+    from .simulate import command
+
+    if {"-h", "--help"} & set(arguments):
+        print(command.HELP, end="")
+        return 0
+    parser = _Parser(prog="custkit simulate", add_help=False, allow_abbrev=False)
+    return command.run(arguments, parser)
 
 
 def _report(arguments: list[str]) -> int:

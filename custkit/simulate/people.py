@@ -152,7 +152,7 @@ def _interests(rng: np.random.Generator, given: dict, people: pd.DataFrame) -> n
     picks = [names[choose_each(rng, weights)] for _ in range(3)]
     how_many = rng.integers(1, 4, n)
     known = rng.random(n) < given["interests_known"]
-    joined = ["; ".join(dict.fromkeys(trio[:k])) for *trio, k in zip(*picks, how_many, strict=True)]
+    joined = [";".join(dict.fromkeys(trio[:k])) for *trio, k in zip(*picks, how_many, strict=True)]
     return np.where(known, np.array(joined, dtype=object), None)
 
 

@@ -1,0 +1,118 @@
+"""What the company's records show of a draft: the tables and columns that ``datasets/schema.yml`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from custkit.course_tables import schema
+from custkit.errors import DataError
+from custkit.simulate.draft import Draft
+
+# Tables whose public rows stand in several frames of the draft.
+PARTS = {"customers": ("people", "accounts")}
+
+
+def public_tables(draft: Draft) -> dict[str, pd.DataFrame]:
+    """The tables as the company keeps them, typed as `custkit.course_tables.load` gives them.
+
+    Parameters
+    ----------
+    draft : Draft
+        Drawn to its last block.
+
+    Returns
+    -------
+    dict
+        Table name → frame with the columns of the schema, in its order.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or holds what its type cannot; all faults at once.
+    """
+    frames, waiting = _frames(draft), unfinished(draft)
+    declared = {name: table for name, table in schema()["tables"].items() if name not in waiting}
+    return _typed_tables(frames, declared)
+
+
+def truth_tables(draft: Draft) -> dict[str, pd.DataFrame]:
+    """The truth tables of a draft, typed likewise."""
+    return _typed_tables(draft.truth, schema()["truth"])
+
+
+def unfinished(draft: Draft) -> dict[str, list[str]]:
+    """Table → columns that no block has drawn yet (all of them where there is no frame)."""
+    frames = _frames(draft)
+    missing = {
+        name: [column for column in table["columns"] if name not in frames or column not in frames[name]]
+        for name, table in schema()["tables"].items()
+    }
+    return {name: columns for name, columns in missing.items() if columns}
+
+
+def _frames(draft: Draft) -> dict[str, pd.DataFrame]:
+    frames = dict(draft.tables)
+    for name, parts in PARTS.items():
+        columns = list(schema()["tables"][name]["columns"])
+        there = [draft.tables[part].reindex(columns=columns) for part in parts if part in draft.tables]
+        if there:
+            frames[name] = pd.concat(there, ignore_index=True)
+    return frames
+
+
+def _typed_tables(frames: Mapping[str, pd.DataFrame], declared: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    faults, tables = [], {}
+    for name, table in declared.items():
+        if name not in frames:
+            faults.append(f"{name}: was not drawn")
+            continue
+        typed = {}
+        for column, facts in table["columns"].items():
+            try:
+                typed[column] = as_declared(frames[name][column], facts)
+            except KeyError:
+                faults.append(f"{name}.{column}: was not drawn")
+            except (TypeError, ValueError) as error:
+                faults.append(f"{name}.{column}: {error}")
+        tables[name] = pd.DataFrame(typed).reset_index(drop=True)
+    if faults:
+        raise DataError(faults)
+    return tables
+
+
+def as_declared(values: pd.Series, column: Mapping[str, Any]) -> pd.Series:
+    """A column with its declared type, numbers rounded to the declared decimals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the values cannot be of that type, or are missing where they may not be.
+    """
+    is_, optional = column["is"], "empty" in column
+    kind, missing = is_["type"], values.isna()
+    if missing.any() and not optional:
+        raise ValueError(f"{missing.sum():,} values are missing, and schema.yml gives no reason")
+    if kind in ("int", "num"):
+        number = pd.to_numeric(values).astype("float64")
+        if kind == "num":
+            return number.round(is_.get("decimals", 2)) + 0.0  # no negative zero
+        if not np.array_equal(number[~missing], number[~missing].round()):
+            raise ValueError("holds numbers that are not whole")
+        return number if optional else number.astype("int64")
+    if kind == "bool":
+        if not values[~missing].isin([True, False]).all():
+            raise ValueError("holds more than yes and no")
+        return values.astype("float64") if optional else values.astype("bool")
+    if kind in ("date", "ts"):
+        times = pd.to_datetime(values).astype("datetime64[s]")
+        if kind == "date" and not (times.dropna() == times.dropna().dt.normalize()).all():
+            raise ValueError("is a date, and holds times of day")
+        return times
+    texts = values[~missing]
+    if not texts.map(type).eq(str).all():
+        raise TypeError("is a text, and holds something else")
+    return values.astype("str")
