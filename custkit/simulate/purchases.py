@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from custkit.simulate import true_value, win_back
+from custkit.simulate import trial_effects, true_value, win_back
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.trials import Trials
 
@@ -212,8 +212,19 @@ def draw(draft: Draft, *, effects: bool = True) -> dict[str, pd.DataFrame]:
     orders = book.orders.sort_values(["week", "customer"], ignore_index=True)
     orders = win_back.mark(trials, trials.mark_promo(orders, effects), returns if effects else returns[:0])
     lost = np.where(np.isnan(book.returned), book.dropped, book.lost)
+    _note_truth(trials, orders, book, lost)
     people = trials.people_columns().assign(
         dropped_week=book.dropped, lost_week=lost, reactivated_week=book.returned
     )
-    draft.truth["truth_customers"] = true_value.truth_customers(trials, lost, book.dropped, book.returned)
     return {"people": people, "orders": orders, "trial_arms": trials.arms(), "freq_cycles": trials.cycles}
+
+
+def _note_truth(trials: Trials, orders: pd.DataFrame, book: Book, lost: np.ndarray) -> None:
+    """Plant the effects and write `truth_customers`."""
+    whens = lost, book.dropped, book.returned
+    expect, late = (
+        true_value.Expectation(trials, at, true_value.state(trials, *whens, at))
+        for at in (trials.origin, trials.given["exp_promo"]["start"])
+    )
+    trial_effects.plant(trials, expect, late, orders)
+    trials.draft.truth["truth_customers"] = true_value.truth_customers(trials, expect, *whens)

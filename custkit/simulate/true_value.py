@@ -7,7 +7,6 @@ Hardie and Lee 2005, appendix). No simulation is needed, so the truth has no noi
 
 from __future__ import annotations
 
-
 import numpy as np
 import pandas as pd
 
@@ -105,12 +104,14 @@ def state(trials: Trials, lost, dropped, returned, at: float) -> np.ndarray:
     return (trials.people["joined_week"].to_numpy() < at) & ~(gone < at)
 
 
-def truth_customers(trials: Trials, lost, dropped, returned) -> pd.DataFrame:
+def truth_customers(trials: Trials, expect: Expectation, lost, dropped, returned) -> pd.DataFrame:
     """One row per consumer: what drives him, and what each trial would change in his orders to the end.
 
     Parameters
     ----------
     trials : Trials
+    expect : Expectation
+        From the end of the calibration period.
     lost, dropped, returned : arrays
         First and last drop-out, and return (weeks; nan).
 
@@ -122,13 +123,12 @@ def truth_customers(trials: Trials, lost, dropped, returned) -> pd.DataFrame:
         orders expected in these weeks from one trial alone; 0 outside it); return_... (chance to be brought
         back by an arm of EXP-WINBACK; 0 for those not lost or not silent).
     """
-    people, clock, origin = trials.people, trials.draft.clock, trials.origin
+    people, clock = trials.people, trials.draft.clock
     table = people[["customer_id", "order_rate", "drop_chance", "spend_rate"]].copy()
     table["dropped_at"], table["reactivated_at"] = clock.dates(dropped), clock.dates(returned)
     table[["segment", "engaged", *FACTORS, "churn_reason"]] = people[
         ["segment", "engaged", *FACTORS, "churn_reason"]
     ]
-    expect = Expectation(trials, origin, state(trials, lost, dropped, returned, origin))
     usual = trials.ones()
     as_usual = expect(usual)
     table["expected_orders"] = as_usual
@@ -144,7 +144,7 @@ def truth_customers(trials: Trials, lost, dropped, returned) -> pd.DataFrame:
         if n != trials.given["exp_freq"]["usual"]:
             add(f"freq_{n}", audience, message_table(trials, np.flatnonzero(audience), n))
     add("join", trials.complies, trials.if_invited[trials.complies])
-    past = trials.test & (people["joined_week"].to_numpy() < origin)
+    past = trials.test & (people["joined_week"].to_numpy() < trials.origin)
     add("tier", past, usual[past] * trials.given["tier"]["multiplier"])
     add("points", trials.member, trials.points_table()[trials.member])
     promo = trials.inside("EXP-PROMO")
