@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.resources
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,6 +16,8 @@ import yaml
 from custkit.simulate.clock import Clock
 from custkit.simulate.streams import stream
 
+_other: dict[str, Mapping[str, Any]] = {}  # values in force inside `other_values`
+
 
 @cache
 def _read(folder: str, name: str) -> Any:
@@ -23,7 +27,27 @@ def _read(folder: str, name: str) -> Any:
 
 def parameters(block: str) -> dict[str, Any]:
     """True parameters of one block, from ``simulate/parameters/<block>.yml``; not to be changed."""
-    return _read("parameters", block)
+    given = _read("parameters", block)
+    return _merged(given, _other[block]) if block in _other else given
+
+
+@contextmanager
+def other_values(values: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Inside this context, ``parameters`` of the blocks named give other values where `values` has them."""
+    _other.update(values)
+    try:
+        yield
+    finally:
+        _other.clear()
+
+
+def _merged(given: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping whose values are replaced by those of `other`; a list, or a choice of shares, as a whole."""
+    merged = dict(given)
+    for name, value in other.items():
+        nested = isinstance(value, Mapping) and set(value) <= set(given[name])
+        merged[name] = _merged(given[name], value) if nested else value
+    return merged
 
 
 def words(name: str) -> Any:
