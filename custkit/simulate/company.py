@@ -10,7 +10,7 @@ from custkit.simulate.draft import Draft
 
 # The order of drawing. A block is a module with ``draw(draft)``, which returns the tables it makes or
 # changes; it may read those of the blocks before it.
-BLOCKS = ("media", "people", "staff", "purchases", "nudges")
+BLOCKS = ("media", "people", "staff", "products", "purchases", "nudges", "baskets")
 
 
 def build(
