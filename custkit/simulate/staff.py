@@ -1,4 +1,4 @@
-"""The staff: roles, sites and teams, training in three waves, incentive plans rotated over the sales teams."""
+"""The staff: roles, sites, teams, training in three waves, incentive plans rotated over the sales teams."""
 
 from __future__ import annotations
 
