@@ -92,7 +92,7 @@ def describe(table: str, lang: str = "en") -> pd.DataFrame:
 
     if lang not in LANGUAGES:
         raise ParameterError(f"no language {lang!r}; there are {' and '.join(LANGUAGES)}")
-    known = schema()["tables"] | schema()["truth"]
+    known = schema()["tables"] | schema()["kept_apart"]
     if table not in known:
         raise DataError(_unknown(table, known))
     return pd.DataFrame(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOTICE = "Truth of the simulation, known only because we made it; no company has this table."
-VALUES = ("truth_params", "truth_effects")  # JSON files
+VALUES = ("truth_params", "truth_effects", "truth_practice")  # JSON files
 
 
 def load(name: str, folder: str | Path | None = None) -> pd.DataFrame | dict[str, Any]:
@@ -25,8 +25,9 @@ def load(name: str, folder: str | Path | None = None) -> pd.DataFrame | dict[str
     Parameters
     ----------
     name : str
-        A table such as ``"truth_customers"``; ``"truth_params"`` (block → its true parameters) or
-        ``"truth_effects"`` (planted effect → value, unit, meaning).
+        A table such as ``"truth_customers"``; ``"truth_params"`` (block → its true parameters),
+        ``"truth_effects"`` (planted effect → value, unit, meaning) or ``"truth_practice"`` (practice
+        extract → facts about it).
     folder : path, optional
         What ``custkit simulate --out`` wrote. Default: the ``datasets`` folder of the checkout.
 
@@ -39,7 +40,7 @@ def load(name: str, folder: str | Path | None = None) -> pd.DataFrame | dict[str
     DataError
         If there is no such truth.
     """
-    tables = schema()["truth"]
+    tables = schema()["kept_apart"]
     if name not in tables and name not in VALUES:
         raise DataError(f"there is no truth {name!r}; there are {', '.join([*tables, *VALUES])}")
     place = (DATASETS if folder is None else Path(folder)) / "truth"

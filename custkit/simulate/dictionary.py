@@ -72,7 +72,7 @@ def readme(schema: Mapping[str, Any], manifest: Mapping[str, Any], blocks: Mappi
     for name, table in schema["tables"].items():
         parts.append(_dictionary(name, table))
     parts.append("## Truth tables / 真值表\n")
-    parts += [_dictionary(name, table) for name, table in schema["truth"].items()]
+    parts += [_dictionary(name, table) for name, table in schema["kept_apart"].items()]
     return "\n".join(parts)
 
 
@@ -89,7 +89,7 @@ Money is in CNY. "Empty" says why a value can be missing; where it says nothing,
 def _files(schema: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
     """Every file with rows and size."""
     yield "## Files\n"
-    about = {**schema["tables"], **schema["truth"]}
+    about = {**schema["tables"], **schema["kept_apart"]}
     lines = ["| file | rows | KB | one row is |", "|---|--:|--:|---|"]
     for path, facts in manifest["files"].items():
         rows = f"{facts['rows']:,}" if "rows" in facts else ""

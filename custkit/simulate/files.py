@@ -23,9 +23,9 @@ from pyarrow import parquet
 import custkit
 from custkit.course_tables import COMPANY, arrow_type, schema, schema_text
 from custkit.errors import ParameterError
-from custkit.simulate import company, dictionary
+from custkit.simulate import company, dictionary, practice
 from custkit.simulate.draft import Draft, parameters
-from custkit.simulate.public import public_tables, truth_tables
+from custkit.simulate.public import public_tables, truth_tables, unfinished
 
 PART = 50_000  # consumers drawn at once; a larger company is drawn in parts and written as Parquet
 SHARED = 1000  # rows of a table below which parts may share it
@@ -106,20 +106,29 @@ def _draw(seed: int, customers: int, part: int, say: Progress) -> Draft:
 def _kinds(draft: Draft) -> Iterator[tuple[str, Mapping[str, Any], Tables]]:
     """Folder, contract and frames of the tables and of their truth."""
     yield COMPANY, schema()["tables"], public_tables(draft)
-    yield "truth", schema()["truth"], truth_tables(draft)
+    yield "truth", schema()["kept_apart"], truth_tables(draft)
 
 
 def _write_whole(folder: Path, seed: int, customers: int, say: Progress) -> dict[str, int]:
-    """One draft as gzip CSV; returns file → rows."""
+    """One draft as gzip CSV, with its practice extracts; returns file → rows."""
     draft = _draw(seed, customers, 0, say)
-    begun, rows = time.perf_counter(), {}
+    begun = time.perf_counter()
+    extracts, truth, facts = {}, {}, {}
+    if not unfinished(draft):  # for the time being
+        extracts, truth, facts = practice.extracts(draft, public_tables(draft))
+    draft.truth |= truth
+    texts = {f"practice/{name}.csv.gz": (len(table), csv_text(table)) for name, table in extracts.items()}
+    say(f"  {'practice':<12}{time.perf_counter() - begun:7.1f} s")
+    begun = time.perf_counter()
     for place, declared, tables in _kinds(draft):
         for name, table in tables.items():
-            rows[f"{place}/{name}.csv.gz"] = len(table)
-            write_csv(table, declared[name]["columns"], folder / place / f"{name}.csv.gz")
-    _write_truth(folder / "truth", draft.effects)
+            text = csv_text(as_text(table, declared[name]["columns"]))
+            texts[f"{place}/{name}.csv.gz"] = len(table), text
+    for path, (_, text) in texts.items():
+        write_gzip(text, folder / path)
+    _write_truth(folder / "truth", draft.effects, {"truth_practice": facts})
     say(f"  {'files':<12}{time.perf_counter() - begun:7.1f} s")
-    return rows
+    return {path: rows for path, (rows, _) in texts.items()}
 
 
 def _write_parts(folder: Path, seed: int, customers: int, say: Progress) -> dict[str, int]:
@@ -164,20 +173,28 @@ def to_arrow(table: pd.DataFrame, columns: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays, names=list(columns))
 
 
-def write_csv(table: pd.DataFrame, columns: Mapping[str, Any], path: Path) -> None:
-    """Gzip CSV that is the same to the byte for the same table: no time, no name, shortest numbers."""
+def as_text(table: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A table as it is written to CSV: numbers as short as they can be, true and false, ISO times."""
     stored = to_arrow(table, columns)
-    texts = pa.table([one.cast(pa.string()) for one in stored.columns], names=stored.column_names)
-    text = texts.to_pandas().to_csv(index=False, lineterminator="\n")
+    return pa.table([one.cast(pa.string()) for one in stored.columns], stored.column_names).to_pandas()
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def write_gzip(text: str, path: Path) -> None:
+    """Gzip that is the same to the byte for the same text: it holds neither time nor name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
         file.write(text.encode("utf-8"))
 
 
-def _write_truth(folder: Path, effects: Mapping[str, Any]) -> None:
-    """Every true parameter, block by block, and every planted effect."""
+def _write_truth(folder: Path, effects: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+    """Every true parameter, block by block, every planted effect, and more if given."""
     folder.mkdir(exist_ok=True)
-    for name, value in (("truth_params", all_parameters()), ("truth_effects", effects)):
+    values = {"truth_params": all_parameters(), "truth_effects": effects} | dict(more or {})
+    for name, value in values.items():
         _write_json(folder / f"{name}.json", value)
 
 

@@ -41,7 +41,10 @@ def public_tables(draft: Draft) -> dict[str, pd.DataFrame]:
 
 def truth_tables(draft: Draft) -> dict[str, pd.DataFrame]:
     """The truth tables of a draft, typed likewise."""
-    return _typed_tables(draft.truth, schema()["truth"])
+    declared = schema()["kept_apart"]
+    if odd := [f"{name}: is not in schema.yml" for name in draft.truth if name not in declared]:
+        raise DataError(odd)
+    return _typed_tables(draft.truth, {name: declared[name] for name in declared if name in draft.truth})
 
 
 def unfinished(draft: Draft) -> dict[str, list[str]]:
