@@ -30,7 +30,7 @@ COMPILE := pip compile pyproject.toml --quiet --universal --python-version 3.11 
 # Notebooks whose stored outputs must come out again.
 STORED = $(wildcard notebooks/*.ipynb solutions/*/*.ipynb custkit/reports/*.ipynb)
 
-.PHONY: help setup lab run report test bench rules refresh exercises answers locks clean
+.PHONY: help setup lab run report test bench rules refresh exercises answers datasets locks clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,12 @@ exercises: $(TESTER)  ## authors: build exercises/ from solutions/
 
 answers: $(TESTER)  ## authors: record the reference answers that the solutions compute
 	@$(PY) -m custkit.checks record
+
+datasets: $(TESTER)  ## authors: draw the course's company again and write datasets/ (about half a minute)
+	@rm -rf build/datasets
+	@$(VENV)/bin/custkit simulate --out build/datasets
+	@rm -rf datasets/juniper_lane datasets/truth datasets/practice
+	@cp -R build/datasets/. datasets/
 
 locks: | $(PY)  ## authors: compile both lock files from pyproject.toml [UPGRADE=1]
 	@test -x build/uv/bin/uv || { echo "Fetching uv, which compiles the locks ..."; \

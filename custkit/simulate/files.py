@@ -205,12 +205,15 @@ def all_parameters() -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(_plain(value), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    path.write_text(as_json(value), encoding="utf-8", newline="\n")
+
+
+def as_json(value: Any) -> str:
+    """JSON as it stands in the files; dates, also those that are keys, are text."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """Dates, also those that are keys, as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list):
