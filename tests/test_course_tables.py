@@ -142,12 +142,12 @@ def test_each_type_is_read_as_documented(small):
 
 def test_a_table_survives_both_file_formats(small, tmp_path):
     frame = course_tables.read_table(small, "small", SMALL["columns"])
-    text = csv_text(as_text(frame, SMALL["columns"]))
+    text = csv_text(as_text(frame, SMALL))
     assert text == LINES
     write_gzip(text, tmp_path / "again" / "small.csv.gz")
     check_small(course_tables.read_table(tmp_path / "again", "small", SMALL["columns"]))
     (tmp_path / "parquet").mkdir()
-    parquet.write_table(to_arrow(frame, SMALL["columns"]), tmp_path / "parquet" / "small.parquet")
+    parquet.write_table(to_arrow(frame, SMALL), tmp_path / "parquet" / "small.parquet")
     check_small(course_tables.read_table(tmp_path / "parquet", "small", SMALL["columns"]))
 
 

@@ -23,7 +23,7 @@ from pyarrow import parquet
 import custkit
 from custkit.course_tables import COMPANY, arrow_type, schema, schema_text
 from custkit.errors import ParameterError
-from custkit.simulate import company, dictionary, practice
+from custkit.simulate import company, dictionary, practice, second_company
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.public import public_tables, truth_tables, unfinished
 
@@ -113,22 +113,29 @@ def _write_whole(folder: Path, seed: int, customers: int, say: Progress) -> dict
     """One draft as gzip CSV, with its practice extracts; returns file → rows."""
     draft = _draw(seed, customers, 0, say)
     begun = time.perf_counter()
-    extracts, truth, facts = {}, {}, {}
+    texts, facts = {}, {}
     if not unfinished(draft):  # for the time being
-        extracts, truth, facts = practice.extracts(draft, public_tables(draft))
-    draft.truth |= truth
-    texts = {f"practice/{name}.csv.gz": (len(table), csv_text(table)) for name, table in extracts.items()}
+        texts, facts = _practice(draft)
     say(f"  {'practice':<12}{time.perf_counter() - begun:7.1f} s")
     begun = time.perf_counter()
     for place, declared, tables in _kinds(draft):
-        for name, table in tables.items():
-            text = csv_text(as_text(table, declared[name]["columns"]))
-            texts[f"{place}/{name}.csv.gz"] = len(table), text
-    for path, (_, text) in texts.items():
-        write_gzip(text, folder / path)
+        texts |= {f"{place}/{name}": as_text(table, declared[name]) for name, table in tables.items()}
+    for path, table in texts.items():
+        write_gzip(csv_text(table), folder / f"{path}.csv.gz")
     _write_truth(folder / "truth", draft.effects, {"truth_practice": facts})
     say(f"  {'files':<12}{time.perf_counter() - begun:7.1f} s")
-    return {path: rows for path, (rows, _) in texts.items()}
+    return {f"{path}.csv.gz": len(table) for path, table in texts.items()}
+
+
+def _practice(draft: Draft) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Path → practice extract, and what is true of each; their truth tables go to the draft's."""
+    extracts, truth, facts = practice.extracts(draft, public_tables(draft))
+    draft.truth |= truth
+    texts = {f"practice/{name}": table for name, table in extracts.items()}
+    club, facts["second_company"] = second_company.build(draft.seed)
+    for name, table in public_tables(club, second_company.TABLES).items():
+        texts[f"practice/second_company/{name}"] = as_text(table, schema()["tables"][name])
+    return texts, facts
 
 
 def _write_parts(folder: Path, seed: int, customers: int, say: Progress) -> dict[str, int]:
@@ -150,7 +157,7 @@ def _write_parts(folder: Path, seed: int, customers: int, say: Progress) -> dict
                     if part and name in shared and table.equals(shared[name]):
                         continue  # the range of products is the same in every part
                     path = f"{place}/{name}.parquet"
-                    arrow = to_arrow(table, declared[name]["columns"])
+                    arrow = to_arrow(table, declared[name])
                     if part == 0:
                         (folder / place).mkdir(exist_ok=True)
                         shared |= {name: table} if len(table) < SHARED else {}
@@ -162,20 +169,20 @@ def _write_parts(folder: Path, seed: int, customers: int, say: Progress) -> dict
     return rows
 
 
-def to_arrow(table: pd.DataFrame, columns: Mapping[str, Any]) -> pa.Table:
+def to_arrow(table: pd.DataFrame, declared: Mapping[str, Any]) -> pa.Table:
     """A table as it is stored: whole numbers and yes/no as such also where values are missing."""
-    kinds = {name: arrow_type(column) for name, column in columns.items()}
+    kinds = {name: arrow_type(column) for name, column in declared["columns"].items()}
     nullable = {pa.int64(): "Int64", pa.bool_(): "boolean"}
     arrays = [
         pa.array(table[name].astype(nullable[kind]) if kind in nullable else table[name], kind)
         for name, kind in kinds.items()
     ]
-    return pa.table(arrays, names=list(columns))
+    return pa.table(arrays, names=list(kinds))
 
 
-def as_text(table: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+def as_text(table: pd.DataFrame, declared: Mapping[str, Any]) -> pd.DataFrame:
     """A table as it is written to CSV: numbers as short as they can be, true and false, ISO times."""
-    stored = to_arrow(table, columns)
+    stored = to_arrow(table, declared)
     return pa.table([one.cast(pa.string()) for one in stored.columns], stored.column_names).to_pandas()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ from custkit.simulate.draft import Draft
 PARTS = {"customers": ("people", "accounts")}
 
 
-def public_tables(draft: Draft) -> dict[str, pd.DataFrame]:
+def public_tables(draft: Draft, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
     """The tables as the company keeps them, typed as `custkit.course_tables.load` gives them.
 
     Parameters
     ----------
     draft : Draft
         Drawn to its last block.
+    names : iterable of str, optional
+        These tables only.
 
     Returns
     -------
@@ -36,6 +38,7 @@ def public_tables(draft: Draft) -> dict[str, pd.DataFrame]:
     """
     frames, waiting = _frames(draft), unfinished(draft)
     declared = {name: table for name, table in schema()["tables"].items() if name not in waiting}
+    declared = {name: declared[name] for name in names or declared}
     return _typed_tables(frames, declared)
 
 

@@ -75,13 +75,11 @@ def simulated(seed: int, customers: int = 6000) -> Company:
 
 def committed() -> Company:
     """The company in `datasets/`, as students load it."""
-    from custkit.course_tables import TABLES
-
     from custkit import tables, truth
+    from custkit.course_tables import schema
 
-    effects = truth.load("truth_effects")
     return Company(
-        {name: tables.load(name) for name in TABLES},
-        effects,
-        {name: truth.load(name) for name in truth.FRAMES},
+        {name: tables.load(name) for name in schema()["tables"]},
+        truth.load("truth_effects"),
+        {name: truth.load(name) for name in schema()["kept_apart"]},
     )
