@@ -65,9 +65,8 @@ class Estimate:
 
 def simulated(seed: int, customers: int = 6000) -> Company:
     """Draw a company; its tables have the types that the files have when they are loaded."""
-    from custkit.simulate.public import public_tables, truth_tables
-
     from custkit.simulate.company import build
+    from custkit.simulate.public import public_tables, truth_tables
 
     draft = build(seed, customers=customers)
     return Company(public_tables(draft), draft.effects, truth_tables(draft))
