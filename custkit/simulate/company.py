@@ -10,7 +10,18 @@ from custkit.simulate.draft import Draft
 
 # The order of drawing. A block is a module with ``draw(draft)``, which returns the tables it makes or
 # changes; it may read those of the blocks before it.
-BLOCKS = ("media", "people", "staff", "products", "purchases", "nudges", "baskets")
+BLOCKS = (
+    "media",
+    "people",
+    "staff",
+    "products",
+    "purchases",
+    "nudges",
+    "baskets",
+    "visits",
+    "services",
+    "network",
+)
 
 
 def build(

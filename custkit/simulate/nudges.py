@@ -42,10 +42,15 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     }
 
 
-def reachable(people: pd.DataFrame, at) -> np.ndarray:
-    """Members of the test panel who may be sent a message at a time (weeks; one for all, or one each)."""
+def allowed(people: pd.DataFrame, at) -> np.ndarray:
+    """Consumers who may be sent a message at a time (weeks; one for all, or one each)."""
     gone = people["unsubscribed_week"] < at if "unsubscribed_week" in people else False
-    return ((people["panel"] == "test") & people["consent_marketing"] & ~gone).to_numpy()
+    return (people["consent_marketing"] & ~gone).to_numpy()
+
+
+def reachable(people: pd.DataFrame, at) -> np.ndarray:
+    """Those of them in the test panel."""
+    return allowed(people, at) & (people["panel"] == "test").to_numpy()
 
 
 def past_orders(orders: pd.DataFrame, customers: int, until: float) -> pd.DataFrame:
