@@ -44,10 +44,13 @@ def public_tables(draft: Draft, names: Iterable[str] | None = None) -> dict[str,
 
 def truth_tables(draft: Draft) -> dict[str, pd.DataFrame]:
     """The truth tables of a draft, typed likewise."""
-    declared = schema()["kept_apart"]
-    if odd := [f"{name}: is not in schema.yml" for name in draft.truth if name not in declared]:
+    declared, people = schema()["kept_apart"], draft.tables["people"]
+    frames = dict(draft.truth)
+    alias = people["alias_of"].map(people["customer_id"])  # where in `people`, to which customer
+    frames["truth_customers"] = frames["truth_customers"].assign(alias_of=alias.to_numpy())
+    if odd := [f"{name}: is not in schema.yml" for name in frames if name not in declared]:
         raise DataError(odd)
-    return _typed_tables(draft.truth, {name: declared[name] for name in declared if name in draft.truth})
+    return _typed_tables(frames, {name: declared[name] for name in declared if name in frames})
 
 
 def unfinished(draft: Draft) -> dict[str, list[str]]:
