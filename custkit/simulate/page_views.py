@@ -141,6 +141,11 @@ def _categories(draft: Draft, given: dict, rng: np.random.Generator, found: pd.D
         there = np.flatnonzero(rows)
         picked = bought[found[place].to_numpy()[there]]
         seen[there] = np.where(picked >= 0, picked, seen[there])
+    # Some customers look at their one category only, unless they order (EXP-XSELL).
+    favourite = choose_each(draft.rng("favourite category"), taste[segments.cat.codes])
+    one = people["one_category"].to_numpy()[found["customer"]] & (found["customer"] != NOBODY)
+    one &= found["order"] == NOBODY
+    seen = np.where(one, favourite[found["customer"]], seen)
     looked = (found["furthest_step"] >= VIEW) | found["landing"].isin(["category", "product"])
     return np.where(looked, np.array(names, dtype=object)[seen], None)
 
