@@ -126,7 +126,7 @@ def _references(
         return
     (key,) = contract["tables"][target]["key"]
     if key in tables[target]:
-        lost = table[column].notna() & ~table[column].isin(tables[target][key])
+        lost = table[column].notna() & ~table[column].isin(tables[target][key].tolist())
         if "to_when" in facts["is"]:
             lost &= table.eval(facts["is"]["to_when"], engine="python")
         yield from _count(table, lost, f"{name}.{column}: not in {target}")

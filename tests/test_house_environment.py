@@ -99,7 +99,13 @@ def test_conda_environment_agrees_with_pyproject():
 
 def imports_of(folder: str) -> dict[str, str]:
     """{third-party module: a file that imports it} below a folder."""
-    found, own = {}, {path.stem for part in ("notebooks", "tests") for path in (ROOT / part).rglob("*.py")}
+    own = {
+        one
+        for part in ("notebooks", "tests")
+        for path in (ROOT / part).rglob("*.py")
+        for one in (path.stem, path.parent.name)
+    }
+    found: dict[str, str] = {}
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
