@@ -21,6 +21,7 @@ BLOCKS = (
     "visits",
     "services",
     "network",
+    "tickets",
 )
 
 

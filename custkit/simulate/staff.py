@@ -73,15 +73,14 @@ def _trained(training: dict, rng: np.random.Generator, role: np.ndarray) -> np.n
     return week
 
 
-def _plans(given: dict, draft: Draft, team: pd.Series) -> list[str]:
+def _plans(given: dict, draft: Draft, team: pd.Series) -> list[str | None]:
     """Plan by quarter, "2024Q1=flat;…": in each quarter the sales teams move on to the next plan."""
     quarters = pd.period_range(draft.clock.start, draft.clock.as_of, freq="Q")
-    plans, sales = given["plans"], {name: number for number, name in enumerate(given["sales_teams"])}
+    plans = given["plans"]
     by_team = {
         name: ";".join(
-            f"{quarter}={plans[(sales[name] + step) % len(plans)] if name in sales else plans[0]}"
-            for step, quarter in enumerate(quarters)
+            f"{quarter}={plans[(number + step) % len(plans)]}" for step, quarter in enumerate(quarters)
         )
-        for name in team.unique()
+        for number, name in enumerate(given["sales_teams"])
     }
-    return [by_team[name] for name in team]
+    return [by_team.get(name) for name in team]

@@ -235,10 +235,9 @@ def _objections(rng, desk: Desk, tickets: pd.DataFrame) -> pd.DataFrame:
     mood = rng.standard_normal(desk.playbook_b.shape)[day, np.maximum(agent, 0)]
     own = rng.standard_normal(len(tickets))
     bought = np.sqrt(together) * mood + np.sqrt(1 - together) * own < bar
-    sold = np.where(bought, True, False).astype(object)
-    known = objection & tickets["first_reply_min"].notna().to_numpy()
+    sold = (bought & tickets["first_reply_min"].notna().to_numpy()).astype(object)
     tickets["playbook"] = np.where(trial, np.where(b, "B", "A"), None)
-    tickets["sale_outcome"] = np.where(known, sold, None)
+    tickets["sale_outcome"] = np.where(objection, sold, None)
     return tickets
 
 

@@ -123,9 +123,9 @@ def topic_weights(draft: Draft, kind: str, week) -> np.ndarray:
 
 
 def active_until(draft: Draft) -> np.ndarray:
-    """Time (weeks) until which each consumer may write: some weeks after the last order of those gone."""
+    """Time (weeks) until which each consumer may write: some weeks after the order with which one left."""
     people, grace = draft.tables["people"], parameters("tickets")["arrivals"]["grace_weeks"]
-    return np.fmin(people["dropped_week"].to_numpy() + grace, draft.clock.weeks)
+    return np.fmin(people["lost_week"].to_numpy() + grace, draft.clock.weeks)
 
 
 def _from_customers(draft: Draft, calendar: Calendar) -> pd.DataFrame:
@@ -260,7 +260,8 @@ def _plant(draft: Draft, tickets: pd.DataFrame) -> None:
         draft.plant(f"playbook.sale.{name}", b - book["a"], "share", meaning)
     slope = given["prospects"]["logit"]["per_hour"]
     draft.plant("tickets.prospects.per_hour", slope, "log-odds", "hour until the reply on the first order")
-    draft.plant("tickets.solved.retention", 0, "share", "a solved complaint on ordering again; S does it")
+    meaning = "a solved complaint on ordering in weeks 14 to 26 after it; latent service does it"
+    draft.plant("tickets.solved.retention", 0, "share", meaning)
     draft.plant("tickets.gender.csat", 0, "csat points", "women against men")
     for product, defect in given["defects"].items():
         draft.plant(f"tickets.defect.{product}", defect["per_order"], "tickets an order", "complaints on top")

@@ -1,0 +1,293 @@
+"""What an analyst can learn from the tickets: training, reply time, play-book, rates, and three illusions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+
+from recovery.estimate import Company, Estimate
+
+WEEK = np.timedelta64(7, "D")
+OTHER_GEAR = ("P20", "P22", "P23", "P25")
+
+
+def estimates(company: Company) -> list[Estimate]:
+    tickets = usual_tickets(company)
+    return [
+        *satisfaction(company, tickets),
+        reply_time(company, tickets),
+        *play_book(tickets),
+        *ticket_rates(company, tickets),
+        coach(company, tickets),
+        prospects(company),
+        *solved_complaints(company, tickets),
+        *defects(company, tickets),
+    ]
+
+
+def usual_tickets(company: Company) -> pd.DataFrame:
+    """Tickets of customers, questions before the first order left out; agents' training beside them."""
+    people = company.tables["customers"][["customer_id", "joined_at", "gender"]]
+    staff = company.tables["staff"][["staff_id", "trained_on"]]
+    tickets = (
+        company.tables["tickets"].merge(people, on="customer_id").merge(staff, on="staff_id", how="left")
+    )
+    tickets = tickets[tickets["opened_at"] >= tickets["joined_at"]].sort_values(
+        "opened_at", ignore_index=True
+    )
+    tickets["trained"] = (tickets["opened_at"] >= tickets["trained_on"]).astype(float)
+    tickets["unsolved"] = tickets["resolved_at"].isna().astype(float)
+    tickets["month"] = tickets["opened_at"].dt.strftime("%Y-%m")
+    tickets["hour"] = tickets["opened_at"].dt.hour
+    tickets["weekday"] = tickets["opened_at"].dt.dayofweek
+    return tickets
+
+
+def dummies(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Indicator columns, and a constant."""
+    shown = [pd.get_dummies(table[name].astype(str), drop_first=True).to_numpy(float) for name in columns]
+    return np.column_stack([np.ones(len(table)), *shown])
+
+
+def fit(y, first, rest, **options):
+    """Least squares with robust errors; the coefficients wanted come first."""
+    return sm.OLS(np.asarray(y, float), np.column_stack([first, rest])).fit(**{"cov_type": "HC1"} | options)
+
+
+def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
+    """Satisfaction: training by staggered difference in differences, the bend by a broken line."""
+    rated = tickets[tickets["csat"].notna() & (tickets["channel"] != "store")]
+    log_reply = np.log2(rated["first_reply_min"].to_numpy(float))
+    causes = ["trained", "n_transfers", "unsolved", "reopened"]
+    first = rated[causes].astype(float).assign(paid=(rated["compensation"] > 0).astype(float)).to_numpy()
+    rest = dummies(rated, ["staff_id", "month", "kind", "channel"])
+    bend, low, high = broken_line(rated["csat"].to_numpy(float), log_reply, np.column_stack([first, rest]))
+    beyond = np.maximum(log_reply - np.log2(bend), 0)
+    # The step at the bend stands for not knowing where it lies (Muggeo 2003).
+    step = (log_reply > np.log2(bend)).astype(float)
+    found = fit(rated["csat"], np.column_stack([beyond, first, step]), rest)
+    method = "two-way fixed effects, broken line in log reply"
+    names = ["per_doubling", "trained", "transfer", None, None, "compensation"]
+    made = [
+        Estimate.from_error(f"tickets.csat.{name}", found.params[i], found.bse[i], method=method)
+        for i, name in enumerate(names)
+        if name
+    ]
+    made.append(
+        Estimate("tickets.csat.bend", bend, low, high, method="broken line, likelihood-ratio interval")
+    )
+    ever = rated[rated["trained_on"].notna()]
+    naive = fit(ever["csat"], ever["trained"], np.ones(len(ever)))
+    trap = {"kind": "trap", "method": "trained agents, before and after"}
+    made.append(Estimate.from_error("tickets.csat.trained", naive.params[0], naive.bse[0], **trap))
+    women = rated[rated["gender"].isin(["f", "m"])]
+    of_women = (women["gender"] == "f").to_numpy(float)
+    null = fit(
+        women["csat"],
+        of_women,
+        np.ones(len(women)),
+        cov_type="cluster",
+        cov_kwds={"groups": codes(women["customer_id"])},
+    )
+    made.append(
+        Estimate.from_error(
+            "tickets.gender.csat", null.params[0], null.bse[0], kind="null", method="difference of means"
+        )
+    )
+    complaints = rated["kind"] == "complaint"
+    raw = fit(rated["csat"][complaints], (rated["compensation"] > 0)[complaints], np.ones(complaints.sum()))
+    trap = {"kind": "trap", "method": "difference of means; money follows slow replies"}
+    made.append(Estimate.from_error("tickets.csat.compensation", raw.params[0], raw.bse[0], **trap))
+    return made
+
+
+def codes(values: pd.Series) -> np.ndarray:
+    return pd.factorize(values)[0]
+
+
+def broken_line(y: np.ndarray, log_reply: np.ndarray, rest: np.ndarray) -> tuple[float, float, float]:
+    """Bend (minutes) of a line that is flat before it, with the likelihood-ratio interval."""
+    basis, _ = np.linalg.qr(rest)
+    grid = np.exp2(np.linspace(np.log2(10), np.log2(180), 161))
+    hinges = np.maximum(log_reply[:, None] - np.log2(grid), 0)
+    hinges -= basis @ (basis.T @ hinges)
+    left = y - basis @ (basis.T @ y)
+    explained = (hinges.T @ left) ** 2 / (hinges**2).sum(axis=0)
+    squares = left @ left - explained
+    freedom = len(y) - rest.shape[1] - 2
+    inside = grid[freedom * np.log(squares / squares.min()) <= 3.84]
+    return float(grid[squares.argmin()]), float(inside.min()), float(inside.max())
+
+
+def reply_time(company: Company, tickets: pd.DataFrame) -> Estimate:
+    """Training on the first reply, by the same design."""
+    answered = tickets[tickets["first_reply_min"].notna() & (tickets["channel"] != "store")]
+    rest = dummies(answered, ["staff_id", "month", "kind", "channel", "hour", "weekday"])
+    found = fit(np.log(answered["first_reply_min"]), answered["trained"], rest)
+    return Estimate.from_error(
+        "tickets.reply.trained", found.params[0], found.bse[0], method="two-way fixed effects, log minutes"
+    )
+
+
+def play_book(tickets: pd.DataFrame) -> list[Estimate]:
+    """Play-book B against A; its errors hang together within an agent's day."""
+    trial = tickets[tickets["playbook"].notna() & tickets["first_reply_min"].notna()]
+    trial = trial.assign(b=(trial["playbook"] == "B").astype(float), sold=trial["sale_outcome"].astype(float))
+    groups = codes(trial["staff_id"].astype(str) + trial["opened_at"].dt.strftime("%Y%m%d"))
+
+    def difference(rows, **options):
+        part = trial[rows]
+        found = fit(part["sold"], part["b"], np.ones(len(part)), **options)
+        return found.params[0], found.bse[0]
+
+    def clustered(rows):
+        return difference(rows, cov_type="cluster", cov_kwds={"groups": groups[rows]})
+
+    every = np.ones(len(trial), dtype=bool)
+    quality = (trial["topic"] == "quality").to_numpy()
+    by_day = "errors clustered by agent-day"
+    return [
+        Estimate.from_error("playbook.sale", *clustered(every), method=by_day),
+        Estimate.from_error(
+            "playbook.sale", *difference(every), kind="trap", method="errors as if independent"
+        ),
+        Estimate.from_error("playbook.sale.other_topics", *clustered(~quality), method=by_day),
+        Estimate.from_error("playbook.sale.quality", *clustered(quality), kind="unprovable", method=by_day),
+    ]
+
+
+def ticket_rates(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
+    """Ticket rate by the latent factors: with the truth at hand, since no record shows who is active."""
+    truth = company.truth["truth_customers"]
+    people = company.tables["customers"][["customer_id", "joined_at"]].merge(truth, on="customer_id")
+    services = company.tables["vas_subscriptions"]
+    advised = services.loc[services["service"] == "COACH", "customer_id"]
+    people = people[people["reactivated_at"].isna() & ~people["customer_id"].isin(advised)]
+    first_asked = tickets[~about_a_defect(company, tickets)]
+    matter = first_asked.groupby(["customer_id", "kind", "topic"])
+    since = first_asked["opened_at"] - matter["opened_at"].shift()  # asked again: counted once
+    number = first_asked[~(since < WEEK)]["customer_id"].value_counts()
+    end = np.datetime64(pd.to_datetime(company.tables["tickets"]["opened_at"]).max())
+    until = (people["dropped_at"] + 3 * WEEK).fillna(end).clip(upper=end)
+    weeks = (until - people["joined_at"]) / WEEK
+    known = weeks > 0.2
+    people, weeks = people[known], weeks[known]
+    y = people["customer_id"].map(number).fillna(0).to_numpy(float)
+    x = np.column_stack(
+        [people["quality"], people["service"], np.log(people["order_rate"]), np.ones(len(people))]
+    )
+    found = sm.GLM(y, x, family=sm.families.Poisson(), offset=np.log(weeks.to_numpy(float))).fit(
+        cov_type="HC1"
+    )
+    method = "regression of counts on latent factors"
+    return [
+        Estimate.from_error(f"tickets.rate.{name}", found.params[i], found.bse[i], method=method)
+        for i, name in enumerate(["quality", "service"])
+    ]
+
+
+def coach(company: Company, tickets: pd.DataFrame) -> Estimate:
+    """Tickets with and without COACH of the same customers, between their first and last order."""
+    orders = company.tables["orders"].groupby("customer_id")["ordered_at"].agg(["min", "max"])
+    spells = company.tables["vas_subscriptions"].query("service == 'COACH'")
+    spells = spells.join(orders, on="customer_id")
+    end = spells["max"].max()
+    start = spells["started_on"].clip(lower=spells["min"])
+    stop = spells["ended_on"].fillna(end).clip(upper=spells["max"])
+    spells = spells.assign(start=start, stop=stop, weeks=((stop - start) / WEEK).clip(lower=0))
+    asked = tickets.merge(spells[["customer_id", "started_on", "ended_on", "min", "max"]], on="customer_id")
+    asked = asked[(asked["opened_at"] > asked["min"]) & (asked["opened_at"] < asked["max"])]
+    inside = (asked["opened_at"] >= asked["started_on"]) & ~(asked["opened_at"] >= asked["ended_on"])
+    with_coach = asked[inside].drop_duplicates("ticket_id").groupby("customer_id").size()
+    in_all = asked.drop_duplicates("ticket_id").groupby("customer_id").size()
+    weeks = spells.groupby("customer_id")["weeks"].sum()
+    other = ((orders["max"] - orders["min"]) / WEEK).reindex(weeks.index) - weeks
+    n1, n = (series.reindex(weeks.index).fillna(0).to_numpy() for series in (with_coach, in_all))
+    use = (n > 0) & (weeks.to_numpy() > 0) & (other.to_numpy() > 0)
+    offset = np.log(weeks.to_numpy()[use] / other.to_numpy()[use])
+    y = np.column_stack([n1[use], (n - n1)[use]])
+    found = sm.GLM(y, np.ones((use.sum(), 1)), family=sm.families.Binomial(), offset=offset).fit()
+    low, high = np.exp(found.params[0] + 1.96 * np.array([-1, 1]) * found.bse[0])
+    method = "within customer, first to last order"
+    return Estimate(
+        "tickets.rate.coach", float(np.exp(found.params[0])), float(low), float(high), null=1, method=method
+    )
+
+
+def prospects(company: Company) -> Estimate:
+    """First order on the hours until the reply, among questions asked before it."""
+    joined = company.tables["customers"].set_index("customer_id")["joined_at"]
+    tickets = company.tables["tickets"]
+    before = tickets["customer_id"].isna() | (tickets["opened_at"] < tickets["customer_id"].map(joined))
+    asked = tickets[before & tickets["first_reply_min"].notna()]
+    ordered = asked["order_id"].notna().to_numpy(float)
+    x = np.column_stack([asked["first_reply_min"] / 60, dummies(asked, ["topic"])])
+    found = sm.Logit(ordered, x).fit(disp=0)
+    return Estimate.from_error(
+        "tickets.prospects.per_hour", found.params[0], found.bse[0], method="logit by topic"
+    )
+
+
+def solved_complaints(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
+    """Still ordering in the second quarter (weeks 14 to 26) after a complaint, solved or not."""
+    orders = company.tables["orders"].loc[lambda t: t["customer_id"].notna(), ["customer_id", "ordered_at"]]
+    end = orders["ordered_at"].max()
+    mine = tickets[(tickets["kind"] == "complaint") & (tickets["opened_at"] < end - 26 * WEEK)]
+    # The last order up to the 26th week lies after the 13th.
+    asked = mine.assign(until=mine["opened_at"] + 26 * WEEK).sort_values("until")
+    seen = orders.assign(again=orders["ordered_at"]).sort_values("ordered_at")
+    asked, seen = (table.astype({"customer_id": "str"}) for table in (asked, seen))
+    asked = pd.merge_asof(asked, seen, left_on="until", right_on="ordered_at", by="customer_id")
+    again = (asked["again"] > asked["opened_at"] + 13 * WEEK).to_numpy(float)
+    solved = 1 - asked["unsolved"].to_numpy()
+    cluster = {"cov_type": "cluster", "cov_kwds": {"groups": codes(asked["customer_id"])}}
+    raw = fit(again, solved, np.ones(len(asked)), **cluster)
+    minutes = asked["first_reply_min"].fillna(1440.0)
+    wait = pd.qcut(minutes, 15, labels=False, duplicates="drop")
+    handled = asked.assign(wait=wait, transfers=asked["n_transfers"].clip(upper=3))
+    line = np.log(minutes)
+    adjusted = fit(
+        again,
+        np.column_stack([solved, line]),
+        dummies(handled, ["wait", "transfers", "topic", "channel"]),
+        **cluster,
+    )
+    name = "tickets.solved.retention"
+    return [
+        Estimate.from_error(
+            name, adjusted.params[0], adjusted.bse[0], kind="null", method="adjusted for wait and transfers"
+        ),
+        Estimate.from_error(name, raw.params[0], raw.bse[0], kind="trap", method="solved less unsolved"),
+    ]
+
+
+def about_a_defect(company: Company, tickets: pd.DataFrame) -> np.ndarray:
+    """Complaints about quality or function on an order with one of the two faulty products."""
+    lines = company.tables["order_lines"]
+    faulty = lines.loc[lines["product_id"].isin(faulty_products(company)), "order_id"]
+    about = tickets["topic"].isin(["quality", "function"]) & (tickets["kind"] == "complaint")
+    return (about & tickets["order_id"].isin(faulty)).to_numpy()
+
+
+def faulty_products(company: Company) -> list[str]:
+    return [name.split(".")[-1] for name in company.effects if name.startswith("tickets.defect.")]
+
+
+def defects(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
+    """Complaints an order about a faulty product, beyond those about orders of other gear."""
+    lines = company.tables["order_lines"]
+    orders = company.tables["orders"].dropna(subset="customer_id").set_index("order_id")["ordered_at"]
+    old = orders.index[orders < orders.max() - 6 * WEEK]  # a complaint may take some weeks
+    about = tickets["topic"].isin(["quality", "function"]) & (tickets["kind"] == "complaint")
+    number = tickets.loc[about, "order_id"].value_counts()
+    held = {name: set(group) for name, group in lines.groupby("product_id")["order_id"]}
+    made = []
+    for product in faulty_products(company):
+        others = set.union(*(held[name] for name in OTHER_GEAR)) - held[product]
+        counts = [number.reindex(old[old.isin(group)]).fillna(0) for group in (held[product], others)]
+        gap = counts[0].mean() - counts[1].mean()
+        error = np.sqrt(sum(count.var() / len(count) for count in counts))
+        name, method = f"tickets.defect.{product}", "complaints an order, less those of other gear"
+        made.append(Estimate.from_error(name, gap, error, method=method))
+    return made
