@@ -60,7 +60,7 @@ class Trials:
         self.extra_drop = np.zeros((self.size, self.weeks))
         self.unsubscribed_week = np.full(self.size, np.nan)
         self._group()
-        audience = self.audience(orders, self.origin)
+        audience = self.active(orders, self.origin) & self.reachable(self.origin)
         self._start_frequency(audience)
         self._start_join(audience)
         self._start_tier(orders)
@@ -80,11 +80,14 @@ class Trials:
         label = np.where(self.test, "test", "bau " + place.astype(str))
         self.groups = {name: np.flatnonzero(label == name) for name in sorted(set(label))}
 
-    def audience(self, orders: pd.DataFrame, at: float) -> np.ndarray:
-        """Customers of the test panel who ordered of late and may be sent messages."""
+    def active(self, orders: pd.DataFrame, at: float) -> np.ndarray:
+        """Customers of the test panel who ordered of late."""
         silent = at - history.last_order(orders, self.size, at)
-        reachable = self.people["consent_marketing"].to_numpy() & ~(self.unsubscribed_week < at)
-        return self.test & reachable & (silent <= self.given["active_within"])
+        return self.test & (silent <= self.given["active_within"])
+
+    def reachable(self, at: float) -> np.ndarray:
+        """Customers who allow marketing messages at a time."""
+        return self.people["consent_marketing"].to_numpy() & ~(self.unsubscribed_week < at)
 
     def assign(self, name: str, who: np.ndarray, shares: dict, start: float) -> np.ndarray:
         """Draw the arm of each customer of a mask; None for the others."""
@@ -218,9 +221,12 @@ class Trials:
         self.factors["OWN-PRICE"] = table
 
     def start_promo(self, orders: pd.DataFrame) -> None:
-        """EXP-PROMO: arms among the customers active by now, upper and lower half of customer value."""
+        """EXP-PROMO: arms among the customers active by now, upper and lower half of customer value.
+
+        The offer is shown on the site, in the app and at the till, so that it needs no consent to messages.
+        """
         given = self.given["exp_promo"]
-        audience = self.audience(orders, given["start"])
+        audience = self.active(orders, given["start"])
         self.assign("EXP-PROMO", audience, dict.fromkeys(given["arms"], 1.0), given["start"])
         value = history.expected_value(orders, self.size, given["start"])
         self.upper = audience & (value >= np.median(value[audience]))

@@ -29,9 +29,8 @@ def start(trials: Trials, orders: pd.DataFrame, dropped: np.ndarray) -> pd.DataF
     given, rng = trials.given["exp_winback"], trials.draft.rng("win_back")
     at = given["start"]
     last = history.last_order(orders, trials.size, at)
-    reachable = trials.people["consent_marketing"].to_numpy() & ~(trials.unsubscribed_week < at)
     silent = np.isfinite(last) & (at - last >= given["silent_weeks"])
-    pool = trials.test & reachable & silent
+    pool = trials.test & trials.reachable(at) & silent
     arm = trials.assign("EXP-WINBACK", pool, dict.fromkeys(given["arms"], 1.0), at)
     trials.lost_in_pool = pool & (dropped < at)
     back = trials.lost_in_pool & (rng.random(trials.size) < return_chance(trials, arm))
