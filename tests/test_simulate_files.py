@@ -89,21 +89,21 @@ def large(tmp_path_factory):
     out = tmp_path_factory.mktemp("company") / "large"
     lines = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "PART", 150)
-        files.write_company(3, 401, out, lines.append)
+        patch.setattr(files, "PART", 450)
+        files.write_company(3, 1301, out, lines.append)
     return out, lines
 
 
 def test_parts_are_one_company_that_keeps_the_contract(large):
     out, lines = large
     assert [line for line in lines if line.startswith("part")] == [
-        "part 1 of 3: 134 customers",
-        "part 2 of 3: 134 customers",
-        "part 3 of 3: 133 customers",
+        "part 1 of 3: 434 customers",
+        "part 2 of 3: 434 customers",
+        "part 3 of 3: 433 customers",
     ]
     read = {name: tables.load(name, out) for name in schema()["tables"]}
     assert faults(read) == []
-    assert len(read["customers"].query("customer_type == 'consumer'")) == 401
+    assert len(read["customers"].query("customer_type == 'consumer'")) == 1301
     assert len(read["products"]) == 48
 
 
@@ -117,7 +117,7 @@ def test_parts_stream_to_one_parquet_file_a_table(large):
     manifest = json.loads((out / "manifest.json").read_text("utf-8"))
     assert manifest["files"]["juniper_lane/orders.parquet"]["rows"] == orders.metadata.num_rows
     truth = pd.read_parquet(out / "truth" / "truth_customers.parquet")
-    assert len(truth) == truth["customer_id"].nunique() == 401
+    assert len(truth) == truth["customer_id"].nunique() == 1301
 
 
 def test_effects_that_differ_between_parts_are_left_out(large, tiny):
@@ -169,8 +169,8 @@ def test_options_reach_the_writer(asked, capsys, arguments, expected):
         ([], ["say where to write: --out DIR"]),
         (["--out", "x", "--seed", "-1"], ["--seed '-1' is not a whole number from 0"]),
         (["--out", "x", "--seed", "1.5"], ["--seed '1.5' is not a whole number from 0"]),
-        (["--out", "x", "--customers", "99"], ["--customers '99' is not a whole number from 100"]),
-        (["--out", "x", "--customers", ""], ["--customers '' is not a whole number from 100"]),
+        (["--out", "x", "--customers", "399"], ["--customers '399' is not a whole number from 400"]),
+        (["--out", "x", "--customers", ""], ["--customers '' is not a whole number from 400"]),
         (["--out", "x", "--customers", "1e6"], ["--customers '1e6' is not a whole number"]),
         (["--out", "x", "--profile", "huge"], ["--profile 'huge': there is full and tiny"]),
         (["--out", "x", "--profile", "tiny", "--customers", "500"], ["not both"]),
@@ -215,5 +215,5 @@ def test_a_run_that_stops_leaves_nothing(monkeypatch, tmp_path, error):
     monkeypatch.setattr(company, "build", build)
     (tmp_path / "out").mkdir()
     with pytest.raises(type(error)):
-        files.write_company(1, 100, tmp_path / "out", lambda line: None)
+        files.write_company(1, 400, tmp_path / "out", lambda line: None)
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and not contents(tmp_path)

@@ -24,7 +24,7 @@ MODULES = [
 def folder(tmp_path_factory):
     """A small company, written once for the tests of this module."""
     out = tmp_path_factory.mktemp("company") / "out"
-    write_company(5, 150, out, lambda line: None)
+    write_company(5, 400, out, lambda line: None)
     return out
 
 

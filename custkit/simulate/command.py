@@ -16,11 +16,11 @@ Draw a company like Juniper Lane and write its tables, its truth and their dicti
   --out DIR        folder to write; it must not exist, or be empty
   --seed N         whole number from 0; the same seed gives the same company (default 20240101)
   --profile NAME   full: 6,000 consumers, the course's company (default); tiny: 400, for tests
-  --customers N    so many consumers instead, from 100; over 50,000 the tables are Parquet files
+  --customers N    so many consumers instead, from 400; over 50,000 the tables are Parquet files
 """
 SEED = 20240101
 PROFILES = {"full": 6000, "tiny": 400}
-LEAST = 100  # consumers
+LEAST = 400  # consumers; with fewer, some arm of some experiment stays empty
 
 
 def run(arguments: Sequence[str], parser: argparse.ArgumentParser) -> int:

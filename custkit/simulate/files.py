@@ -217,7 +217,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 def as_json(value: Any) -> str:
     """JSON as it stands in the files; dates, also those that are keys, are text."""
-    return json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

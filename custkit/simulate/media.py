@@ -64,7 +64,7 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     )
     begin = clock.dates(campaigns["first_week"].to_numpy() - 1.0)
     campaigns = campaigns.assign(
-        campaign_id=[f"MED{number:03d}" for number in range(1, len(campaigns) + 1)],
+        campaign_id=draft.ids("MED", len(campaigns), 3),
         name=campaigns["channel"] + " flight " + ((campaigns["first_week"] - 1) // length + 1).astype(str),
         audience="consumer",
         kind="media",
