@@ -59,7 +59,7 @@ def _lines(draft: Draft, orders: pd.DataFrame, products: pd.DataFrame, by_till: 
     if "must_have_category" in orders:
         columns["must_have_category"] = orders["must_have_category"]
     lines = fill_lines(draft.rng("lines"), pd.DataFrame(columns), order_mixes(draft, orders), products)
-    apply_rules(draft.rng("rules"), lines, products, len(orders))
+    apply_rules(draft.rng("rules"), lines, products)
     lines = _append(lines, products, np.flatnonzero(by_till >= 0), by_till[by_till >= 0], paid=True)
     gift = parameters("baskets")["promo"]["gift"]
     given_away = np.flatnonzero(orders["promo_arm"] == "gift") if "promo_arm" in orders else np.empty(0, int)
@@ -90,8 +90,9 @@ def _plant(draft: Draft) -> None:
             plant(f"baskets.mix.{segment}.{category}", share, "share", "lines, outside the gift weeks")
         coupon = parameters("people")["coupon_share"][segment]
         plant(f"baskets.coupon_share.{segment}", coupon, "share", "orders with a coupon before week 79")
-    for number, (one, other, lift) in enumerate(given["rules"], 1):
-        plant(f"baskets.lift.rule{number}", lift, "ratio", f"{one} and {other} in one consumer order")
+    for number, rule in enumerate(given["rules"], 1):
+        pair = f"{rule['one']} and {rule['partner']} in one consumer order"
+        plant(f"baskets.lift.rule{number}", rule["lift"], "ratio", pair)
     slope = given["age_per_decade"]
     for name, value, unit, meaning in (
         ("gift_season.odds_ratio", given["gift_odds"], "ratio", "odds of gifts in the gift weeks"),
@@ -103,7 +104,6 @@ def _plant(draft: Draft) -> None:
         ("gender.amount", 1, "ratio", "women against men, mean net_amount"),
         ("breadth.order_rate", 0, "log rate", "one category more, on orders of the hold-out weeks"),
         ("layout.value", given["layout"]["value"], "CNY", "an order more in the store with the new layout"),
-        ("own_price.rise", parameters("trials")["own_price"]["rise"], "ratio", "unit prices in that city"),
         ("delivery.late_mean", given["delivery"]["late_mean"], "minutes", "delivered less promised"),
         ("delivery.per_service", given["delivery"]["late_per_service"], "minutes", "one unit of S"),
         ("points.reminder", given["points"]["reminder_effect"], "share", "next order redeems points"),

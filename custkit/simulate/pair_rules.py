@@ -9,55 +9,41 @@ from custkit.simulate.draft import parameters
 from custkit.simulate.lines import cents, weighed
 
 
-def apply_rules(
-    rng: np.random.Generator, lines: pd.DataFrame, products: pd.DataFrame, size: int
-) -> list[float]:
-    """Exchange products in `lines` (changed in place) for the partners of `baskets.yml`.
+def apply_rules(rng: np.random.Generator, lines: pd.DataFrame, products: pd.DataFrame) -> None:
+    """Exchange products in `lines` (changed in place) for the partners that `baskets.yml` names.
+
+    Exchanges stay within the category, so that the category mixes are what they were.
 
     Parameters
     ----------
     lines : DataFrame
-        As `fill_lines` gives them, for orders numbered from 0 to `size` - 1.
+        As `fill_lines` gives them.
     products : DataFrame
         As the block `products` makes it.
-
-    Returns
-    -------
-    list of float
-        For each rule the chance that an exchange that was possible took place.
-
-    Notes
-    -----
-    With n orders, n_a with the first product, n_b with the partner and n_ab with both, and m orders where an
-    exchange is possible, a chance c gives the expected lift L = n (n_ab + c m) / (n_a (n_b + c m)). It is
-    solved for c, so that the lift is L in expectation whatever the orders. Exchanges stay in the category.
     """
     rules = parameters("baskets")["rules"]
     place = {name: position for position, name in enumerate(products["name_en"])}
-    kept = {place[one] for one, _, _ in rules}
-    chances = []
-    for one, other, lift in rules:
-        kept.add(place[other])  # later rules leave alone what earlier ones have set
-        chances.append(_apply(rng, lines, products, size, sorted(kept), place[one], place[other], lift))
-    return chances
+    kept = {place[rule["one"]] for rule in rules}
+    for rule in rules:
+        one, other = place[rule["one"]], place[rule["partner"]]
+        kept.add(other)  # later rules leave alone what earlier ones have set
+        rows = _candidates(lines, products, sorted(kept), one, other)
+        _exchange(lines, products, rows[rng.random(len(rows)) < rule["chance"]], other)
 
 
-def _apply(rng, lines, products, size, kept, one, other, lift) -> float:
+def _candidates(
+    lines: pd.DataFrame, products: pd.DataFrame, kept: list[int], one: int, other: int
+) -> np.ndarray:
+    """Rows of `lines` to put the partner into: the first that can, in orders with the one and without it."""
     order, product = lines["order"].to_numpy(), lines["product"].to_numpy()
-    has_one, has_other = (np.bincount(order, product == item, size) > 0 for item in (one, other))
-    candidates = np.flatnonzero(
+    has_one, has_other = (np.bincount(order, product == item) > 0 for item in (one, other))
+    rows = np.flatnonzero(
         (has_one & ~has_other)[order]
         & (products["category"].to_numpy()[product] == products["category"].iloc[other])
         & ~np.isin(product, kept)
         & _exchangeable(lines, products, other)
     )
-    candidates = candidates[np.unique(order[candidates], return_index=True)[1]]  # one for each order
-    first, second, both = has_one.sum(), has_other.sum(), (has_one & has_other).sum()
-    share = lift * first / size
-    missing = (share * second - both) / (1 - share)
-    chance = float(np.clip(missing / max(len(candidates), 1), 0, 1))
-    _exchange(lines, products, candidates[rng.random(len(candidates)) < chance], other)
-    return chance
+    return rows[np.unique(order[rows], return_index=True)[1]]
 
 
 def _last_lines(lines: pd.DataFrame) -> np.ndarray:

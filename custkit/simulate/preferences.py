@@ -47,9 +47,15 @@ def shares(weights) -> np.ndarray:
 
 
 def _trend(given: dict, week: np.ndarray) -> np.ndarray:
-    """Factor of each category at each order."""
+    """Factor of each category at each order.
+
+    A factor on the odds of every customer's own share moves the odds of the mean share by less: in first
+    order by c / (c + 1) at concentration c, the part of the variance that lies within customers. The trend
+    is planted in the mean.
+    """
     slope = np.array([given["trend_per_year"].get(name, 0.0) for name in given["categories"]])
-    return np.exp(np.outer((week - given["trend_centre_week"]) / 52, slope))
+    within = given["concentration"] / (given["concentration"] + 1)
+    return np.exp(np.outer((week - given["trend_centre_week"]) / 52, slope / within))
 
 
 def _mean_mixes(
