@@ -20,7 +20,7 @@ def business_answers(draft: Draft, accounts: pd.DataFrame) -> pd.DataFrame:
     draft : Draft
     accounts : DataFrame
         One row per account: customer_id, joined_week (when the contract began) and, if known, dropped_week
-        (when it ended; missing while it runs).
+        (when it ended; missing while it runs) and satisfaction (the common feeling, N(0, 1)).
 
     Returns
     -------
@@ -29,6 +29,8 @@ def business_answers(draft: Draft, accounts: pd.DataFrame) -> pd.DataFrame:
     """
     given, rng = parameters("surveys")["business"], draft.rng("survey business")
     common = rng.standard_normal(len(accounts))
+    if "satisfaction" in accounts:
+        common = accounts["satisfaction"].to_numpy()
     ended = accounts["dropped_week"] if "dropped_week" in accounts else pd.Series(np.nan, accounts.index)
     parts = []
     for number, (wave, start) in enumerate(parameters("surveys")["waves"].items()):

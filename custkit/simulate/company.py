@@ -22,6 +22,8 @@ BLOCKS = (
     "services",
     "network",
     "tickets",
+    "firms",
+    "selling",
 )
 
 
