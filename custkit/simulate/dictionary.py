@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from custkit.course_tables import COMPANY, column_facts
@@ -39,10 +39,13 @@ holds rows, bytes and SHA-256 of every file.
 
 ## What is simulated, and how
 
-The company is drawn block by block; each block is a module of `custkit/simulate/` that names the published
-model it follows, and every true value stands in `custkit/simulate/parameters/`:
+The company is drawn block by block. Each block is a module of `custkit/simulate/` that names the published
+model it follows:
 
 {blocks}
+
+Every true value stands in `custkit/simulate/parameters/`, with its unit and source: {parameters}. Names and
+sentences stand in `custkit/simulate/words/`.
 
 What was planted is kept in `truth/` and read only with `custkit.truth`, by notebook cells tagged `truth`
 and by tests: true traits of customers and leads, all parameters (`truth_params.json`), all planted effects
@@ -50,7 +53,12 @@ with unit and meaning (`truth_effects.json`). Read it after you have estimated, 
 """
 
 
-def readme(schema: Mapping[str, Any], manifest: Mapping[str, Any], blocks: Mapping[str, str]) -> str:
+def readme(
+    schema: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    blocks: Mapping[str, str],
+    parameters: Iterable[str],
+) -> str:
     """The README as Markdown.
 
     Parameters
@@ -59,6 +67,8 @@ def readme(schema: Mapping[str, Any], manifest: Mapping[str, Any], blocks: Mappi
         As in ``schema.yml`` and ``manifest.json``.
     blocks : dict
         Block of the simulation → what it draws, in a sentence.
+    parameters : iterable of str
+        Names of the parameter files.
     """
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     text = INTRODUCTION.format(
@@ -66,6 +76,7 @@ def readme(schema: Mapping[str, Any], manifest: Mapping[str, Any], blocks: Mappi
         customers=manifest["customers"],
         versions=versions,
         blocks="\n".join(f"- `{name}`: {about}" for name, about in blocks.items()),
+        parameters=", ".join(f"`{name}.yml`" for name in parameters),
         **schema["clock"],
     )
     parts = [text, *_files(schema, manifest), *_keys(schema["tables"]), _HOW_TO_READ]
@@ -75,6 +86,12 @@ def readme(schema: Mapping[str, Any], manifest: Mapping[str, Any], blocks: Mappi
     parts += [_dictionary(name, table) for name, table in schema["kept_apart"].items()]
     return "\n".join(parts)
 
+
+_VALUES = {
+    "truth_params": {"en": "Every true parameter, block by block."},
+    "truth_effects": {"en": "Every planted effect: its true value, unit and meaning."},
+    "truth_practice": {"en": "What is true of the practice extracts."},
+}
 
 _HOW_TO_READ = """\
 ## Data dictionary / 数据字典
@@ -89,15 +106,18 @@ Money is in CNY. "Empty" says why a value can be missing; where it says nothing,
 def _files(schema: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
     """Every file with rows and size."""
     yield "## Files\n"
-    about = {**schema["tables"], **schema["kept_apart"]}
-    lines = ["| file | rows | KB | one row is |", "|---|--:|--:|---|"]
+    about = {
+        COMPANY: schema["tables"],
+        "truth": {**schema["kept_apart"], **_VALUES},
+        "practice": schema["practice"],
+    }
+    lines = ["| file | rows | KB | what it is |", "|---|--:|--:|---|"]
     for path, facts in manifest["files"].items():
+        folder, name = path.split(".")[0].split("/")[:2]
         rows = f"{facts['rows']:,}" if "rows" in facts else ""
-        table = (
-            about.get(path.rpartition("/")[2].split(".")[0]) if path.startswith((COMPANY, "truth")) else None
+        lines.append(
+            f"| `{path}` | {rows} | {facts['bytes'] / 1000:,.0f} | {_cell(about[folder][name]['en'])} |"
         )
-        text = _cell(table["en"]) if table else ""
-        lines.append(f"| `{path}` | {rows} | {facts['bytes'] / 1000:,.0f} | {text} |")
     yield "\n".join(lines) + "\n"
 
 

@@ -245,7 +245,7 @@ def _finish(folder: Path, seed: int, customers: int, rows: Mapping[str, int]) ->
     }
     _write_json(folder / "manifest.json", manifest)
     (folder / "schema.yml").write_text(schema_text(), encoding="utf-8", newline="\n")
-    readme = dictionary.readme(schema(), manifest, about_blocks())
+    readme = dictionary.readme(schema(), manifest, about_blocks(), all_parameters())
     (folder / "README.md").write_text(readme, encoding="utf-8", newline="\n")
     return manifest
 
