@@ -95,8 +95,9 @@ def test_touches_stay_in_the_log_and_end_at_the_first_order(rng):
     assert week.last().to_numpy() == pytest.approx(ends)
     assert week.first().min() >= 78
     assert week.diff().dropna().gt(0).all()
-    free = paths.times(draft, rng, touches, None)
-    assert free.min() >= 78 and free.max() < 104
+    lost = paths.like(draft, rng, np.array([78.5, 90.0]), 1000)  # flights of weeks 77 to 80 and 89 to 92
+    assert np.isin(np.floor(lost), [78, 79, 88, 89, 90, 91]).all()
+    assert (lost < 80).mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_completion_is_the_product_of_the_steps():

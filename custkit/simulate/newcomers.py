@@ -36,7 +36,7 @@ def visits(draft: Draft, firsts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
     channel = people["acq_channel"].to_numpy()[firsts["customer"]]
     on_path = firsts[np.isin(channel, chain.channels)]
     touches, people = _converting(draft, rng, chain, on_path)
-    others = _lost(draft, rng, chain, len(on_path))
+    others = _lost(draft, rng, chain, on_path["week"].to_numpy())
     alone = firsts.drop(on_path.index)
     alone = pd.DataFrame(
         {"customer": alone["customer"], "order": alone.index, "week": alone["week"], "source": "direct"}
@@ -101,17 +101,18 @@ def _converting(
     return found, people
 
 
-def _lost(draft: Draft, rng: np.random.Generator, chain: paths.Chain, converting: int) -> pd.DataFrame:
-    """Paths of the visitors who gave up, as many as belong to so many who did not."""
+def _lost(draft: Draft, rng: np.random.Generator, chain: paths.Chain, weeks: np.ndarray) -> pd.DataFrame:
+    """Paths of the visitors who gave up, as many as belong to those who ordered in these weeks."""
     given = parameters("visits")["paths"]
-    count = rng.negative_binomial(converting, chain.conversion()) if converting else 0
+    count = rng.negative_binomial(len(weeks), chain.conversion()) if len(weeks) else 0
+    ends = paths.like(draft, rng, weeks, count)
     touches = chain.walk(rng, count, converting=False)
     path = touches["path"].to_numpy()
     return pd.DataFrame(
         {
             "customer": NOBODY,
             "order": NOBODY,
-            "week": paths.times(draft, rng, touches, None),
+            "week": paths.times(draft, rng, touches, ends),
             "source": np.array(chain.channels, dtype=object)[touches["touch"].to_numpy()],
             "device": choose(rng, given["device"], count)[path],
             "person": -1 - path,

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from custkit.simulate.draft import Draft, parameters
-from custkit.simulate.media import season
 
 
 @dataclass(frozen=True)
@@ -135,32 +134,28 @@ def match(rng: np.random.Generator, wanted, room, last, length) -> np.ndarray:
     return chosen
 
 
-def times(
-    draft: Draft, rng: np.random.Generator, touches: pd.DataFrame, ends: np.ndarray | None
-) -> np.ndarray:
-    """When each touch was (weeks): up to given ends of the paths, or anywhere within the log.
+def times(draft: Draft, rng: np.random.Generator, touches: pd.DataFrame, ends: np.ndarray) -> np.ndarray:
+    """When each touch was (weeks), the last one at the given end of its path.
 
     Where the log is too short for a path, its touches are moved together.
     """
-    given, clock = parameters("visits")["paths"], draft.clock
-    begin, weeks = log_begin(draft), clock.weeks
+    given, begin = parameters("visits")["paths"], log_begin(draft)
     gap = given["gap_least_weeks"] + rng.exponential(given["gap_weeks"], len(touches))
     path = touches["path"].to_numpy()
     gap[touches["position"].to_numpy() == 0] = 0.0
     since = pd.Series(gap).groupby(path).cumsum().to_numpy()
-    total = np.zeros(path.max() + 1 if len(path) else 0)
+    total = np.zeros(len(ends))
     np.maximum.at(total, path, since)
-    room = (ends - begin if ends is not None else np.full(len(total), weeks - begin)) * 0.98
-    squeeze = np.minimum(1.0, room / np.maximum(total, 1e-9))
-    total, since = total * squeeze, since * squeeze[path]
-    if ends is not None:
-        first = ends - total
-    else:
-        week = np.arange(begin, weeks)
-        busy = np.concatenate([[0.0], np.cumsum(season(clock, week + 1))])
-        latest = np.interp(weeks - total - 0.01, np.append(week, weeks), busy)
-        first = np.interp(rng.random(len(total)) * latest, busy, np.append(week, weeks))
-    return first[path] + since
+    squeeze = np.minimum(1.0, 0.98 * (ends - begin) / np.maximum(total, 1e-9))
+    return ends[path] + (since - total[path]) * squeeze[path]
+
+
+def like(draft: Draft, rng: np.random.Generator, weeks: np.ndarray, count: int) -> np.ndarray:
+    """Times that fall on the media flights as often as the given ones, anywhere within a flight."""
+    length = parameters("media")["flight_weeks"]
+    flight = np.floor(rng.choice(weeks, count) / length) if count else np.empty(0)
+    first = np.maximum(flight * length, log_begin(draft))
+    return first + rng.random(count) * (np.minimum((flight + 1) * length, draft.clock.weeks) - first)
 
 
 def log_begin(draft: Draft) -> int:
