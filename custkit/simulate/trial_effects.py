@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.simulate.draft import parameters
-from custkit.simulate.trials import Trials, unsubscribe_chance
+from custkit.simulate.trials import Trials, unsatisfied, unsubscribe_chance
 from custkit.simulate.true_value import Expectation, message_table
 
 GRID = np.arange(0, 10.01, 0.1)  # messages a cycle among which the best number is looked for
@@ -78,8 +78,8 @@ def _plant_frequency(trials: Trials, expect: Expectation) -> None:
             plant(f"exp_freq.{name}.orders_{n}", orders(n) / usual, "ratio", text)
     gap = best["engaged"] - best["other"]
     plant("exp_freq.optimum_gap", gap, "messages a cycle", "best number, engaged less other customers")
-    unsatisfied = trials.unsatisfied()[inside]
-    chance = unsubscribe_chance(8, unsatisfied).mean()
+    annoyed = unsatisfied(trials.people)[inside]
+    chance = unsubscribe_chance(8, annoyed).mean()
     plant("exp_freq.unsubscribe_8", chance, "share a cycle", "unsubscribed in the first cycle, 8 messages")
 
 

@@ -24,6 +24,13 @@ def response(kind: str, messages) -> np.ndarray:
     return 1 + given[kind]["lift"] * (1 - np.exp(-n / given["saturation"])) - given[kind]["fatigue"] * n
 
 
+def unsatisfied(people: pd.DataFrame) -> np.ndarray:
+    """Whether a customer's experience is below the bar that makes unsubscribing likelier."""
+    weights = np.array([parameters("people")["experience_weights"][name] for name in FACTORS])
+    score = people[list(FACTORS)].to_numpy() @ weights / np.sqrt((weights**2).sum())
+    return score < parameters("trials")["exp_freq"]["unsatisfied_below"]
+
+
 def unsubscribe_chance(messages, unsatisfied) -> np.ndarray:
     """Chance to unsubscribe in a cycle with so many messages; nobody does without one."""
     logit = parameters("trials")["exp_freq"]["unsubscribe_logit"]
@@ -146,12 +153,12 @@ class Trials:
         arm = self.assign("EXP-FREQ", audience, dict.fromkeys(given["arms"], 1.0), self.origin)
         who = np.flatnonzero(audience)
         planned = arm[who].astype(int)
-        unsatisfied = self.unsatisfied()[who]
+        annoyed = unsatisfied(self.people)[who]
         usual = self._response(who, given["usual"])
         table, on, cycles = self.ones(), np.ones(len(who), bool), []
         for cycle in range(given["cycles"]):
             sent = np.where(on, planned, 0)
-            leaves = rng.random(len(who)) < unsubscribe_chance(sent, unsatisfied)
+            leaves = rng.random(len(who)) < unsubscribe_chance(sent, annoyed)
             cycles.append(
                 pd.DataFrame({"customer": who, "cycle": cycle + 1, "n_sent": sent, "unsubscribed": leaves})
             )
@@ -164,12 +171,6 @@ class Trials:
         self.factors["EXP-FREQ"] = table
         self.cycles = pd.concat(cycles, ignore_index=True)
         arm[who] = planned.astype(str).astype(object)
-
-    def unsatisfied(self) -> np.ndarray:
-        """Whether a customer's experience is below the bar that makes unsubscribing likelier."""
-        weights = np.array([parameters("people")["experience_weights"][name] for name in FACTORS])
-        score = self.people[list(FACTORS)].to_numpy() @ weights / np.sqrt((weights**2).sum())
-        return score < self.given["exp_freq"]["unsatisfied_below"]
 
     def _response(self, who: np.ndarray, messages) -> np.ndarray:
         engaged = self.people["engaged"].to_numpy()[who]

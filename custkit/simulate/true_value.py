@@ -12,7 +12,7 @@ import pandas as pd
 
 from custkit.simulate import win_back
 from custkit.simulate.people import FACTORS
-from custkit.simulate.trials import Trials, response, unsubscribe_chance
+from custkit.simulate.trials import Trials, response, unsatisfied, unsubscribe_chance
 
 
 def expected_orders(rate, drop, multiplier: np.ndarray, extra_drop: np.ndarray | float = 0.0) -> np.ndarray:
@@ -84,7 +84,7 @@ class Expectation:
 def message_table(trials: Trials, rows: np.ndarray, messages: float) -> np.ndarray:
     """Mean multipliers of some customers at so many messages a cycle, those who unsubscribe included."""
     given = trials.given["exp_freq"]
-    leaves = unsubscribe_chance(messages, trials.unsatisfied()[rows])[:, None]
+    leaves = unsubscribe_chance(messages, unsatisfied(trials.people)[rows])[:, None]
     cycle = np.arange(trials.weeks) // given["cycle_weeks"]
     still = (1 - leaves) ** np.minimum(cycle, given["cycles"])
     engaged = trials.people["engaged"].to_numpy()[rows, None]
