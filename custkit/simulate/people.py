@@ -101,7 +101,7 @@ def _demographics(draft: Draft, people: pd.DataFrame) -> None:
         f"{first.lower()}.{last.lower()}{customer[1:]}@example.com"
         for first, last, customer in zip(given_name, family, people["customer_id"], strict=True)
     ]
-    people["phone"] = [f"000-{number:07d}" for number in rng.permutation(10_000_000)[:n]]
+    people["phone"] = [f"000-{number:07d}" for number in rng.choice(10_000_000, n, replace=False)]
 
     age = given["age"]
     years = np.clip(rng.normal(age["mean"], age["std"], n), age["least"], age["most"])
