@@ -12,7 +12,7 @@ import pandas as pd
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.people import chance
 from custkit.simulate.streams import choose_each
-from custkit.simulate.ticket_desk import Desk, follow_ups, handle
+from custkit.simulate.ticket_desk import Desk, follow_ups, handle, training_in_all
 from custkit.simulate.ticket_orders import defect_complaints, refer_to_orders
 from custkit.simulate.ticket_texts import write
 
@@ -239,6 +239,8 @@ def _plant(draft: Draft, tickets: pd.DataFrame) -> None:
         ("compensation", "compensation on csat"),
     ):
         draft.plant(f"tickets.csat.{name}", csat[name], "csat points", meaning)
+    in_all = "training on csat, by quicker replies too"
+    draft.plant("tickets.csat.trained_in_all", training_in_all(tickets), "csat points", in_all)
     draft.plant("tickets.csat.bend", csat["bend_min"], "minutes", "reply time from which csat falls")
     draft.plant(
         "tickets.reply.trained", given["reply"]["trained"], "log minutes", "training on the first reply"

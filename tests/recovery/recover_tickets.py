@@ -77,10 +77,15 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     made.append(
         Estimate("tickets.csat.bend", bend, low, high, method="broken line, likelihood-ratio interval")
     )
+    whole = fit(rated["csat"], rated["trained"], rest)
+    method = "two-way fixed effects, reply left out"
+    made.append(
+        Estimate.from_error("tickets.csat.trained_in_all", whole.params[0], whole.bse[0], method=method)
+    )
     ever = rated[rated["trained_on"].notna()]
     naive = fit(ever["csat"], ever["trained"], np.ones(len(ever)))
     trap = {"kind": "trap", "method": "trained agents, before and after"}
-    made.append(Estimate.from_error("tickets.csat.trained", naive.params[0], naive.bse[0], **trap))
+    made.append(Estimate.from_error("tickets.csat.trained_in_all", naive.params[0], naive.bse[0], **trap))
     women = rated[rated["gender"].isin(["f", "m"])]
     of_women = (women["gender"] == "f").to_numpy(float)
     null = fit(
