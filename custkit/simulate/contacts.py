@@ -25,17 +25,24 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     )
     newsletter = _newsletter(draft)
     sends = pd.concat([sends, newsletter], ignore_index=True)
-    given = parameters("contacts")
-    codes = sends["experiment_id"].map({name: one["code"] for name, one in given["campaigns"].items()})
+    codes = sends["experiment_id"].map(_codes(draft))
     single = sends["experiment_id"].isin(["CRM-01", "NEWS"])
     sends["campaign_id"] = codes.where(single, codes + "-" + sends["arm"])
     contacts = _responses(draft, sends)
     orders = draft.tables["orders"]
     return {
         "contacts": contacts,
-        "campaigns": pd.concat([draft.tables["campaigns"], _campaigns(draft, contacts)], ignore_index=True),
-        "orders": orders.assign(campaign_id=_redeemed(orders, given["campaigns"])),
+        "campaigns": pd.concat(
+            [draft.tables["campaigns"], _campaigns(draft, contacts), _market_events(draft)], ignore_index=True
+        ),
+        "orders": orders.assign(campaign_id=_redeemed(orders, _codes(draft))),
     }
+
+
+def _codes(draft: Draft) -> dict[str, str]:
+    """Experiment → code that begins the ids of its campaigns; in later parts with the part's number."""
+    lead = f"{draft.part}-" if draft.part else ""
+    return {name: lead + one["code"] for name, one in parameters("contacts")["campaigns"].items()}
 
 
 def pers_arms(draft: Draft) -> pd.Series:
@@ -205,10 +212,35 @@ def _campaigns(draft: Draft, contacts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=draft.tables["campaigns"].columns)
 
 
-def _redeemed(orders: pd.DataFrame, campaigns: dict) -> pd.Series:
+def _market_events(draft: Draft) -> pd.DataFrame:
+    """The two city-wide price events: campaigns that send nothing, for the calendar of what happened when."""
+    clock, rows = draft.clock, []
+    for name, text in parameters("contacts")["market_events"].items():
+        event = parameters("trials")[name.lower().replace("-", "_")]
+        end = min(event["start"] + event.get("weeks", clock.weeks), clock.weeks)
+        rows.append(
+            {
+                "campaign_id": f"{draft.part}-{name}" if draft.part else name,
+                "name": text,
+                "audience": "consumer",
+                "kind": "market_event",
+                "stage": "retain",
+                "city": event["city"],
+                "start_on": clock.dates([event["start"]])[0],
+                "end_on": clock.dates([end - 0.5 / 7])[0],
+                "offer": "none",
+                "spend": 0.0,
+                "experiment_id": name,
+                "randomised": False,
+            }
+        )
+    return pd.DataFrame(rows).reindex(columns=draft.tables["campaigns"].columns)
+
+
+def _redeemed(orders: pd.DataFrame, codes: dict[str, str]) -> pd.Series:
     """Campaign of the orders that used an offer: the week of offers, and the win-back coupons."""
     promo = orders["promo_arm"].astype(object).where(orders["campaign_id"].notna())
-    found = (campaigns["EXP-PROMO"]["code"] + "-" + promo).astype(object)
+    found = (codes["EXP-PROMO"] + "-" + promo).astype(object)
     back = orders["winback_arm"].astype(object)
     coupon = back.where(back.isin(["coupon10", "coupon20"]))
-    return found.fillna(campaigns["EXP-WINBACK"]["code"] + "-" + coupon)
+    return found.fillna(codes["EXP-WINBACK"] + "-" + coupon)

@@ -120,7 +120,7 @@ def _campaigns(draft: Draft) -> pd.DataFrame:
     local = campaigns["kind"].eq("field")
     begin = clock.dates(campaigns["start"].to_numpy(float) + np.where(local, 3 / 7, 0.0))
     return campaigns.assign(
-        campaign_id=[f"FRM{row:03d}" for row in range(1, len(campaigns) + 1)],
+        campaign_id=draft.ids("FRM", len(campaigns), 3),
         name=campaigns["name"] + " " + (number + 1).astype(str),
         audience="business",
         city=np.where(local, cities[number % len(cities)], None),
@@ -142,7 +142,7 @@ def _arrivals(draft: Draft, campaigns: pd.DataFrame) -> pd.DataFrame:
         count = rng.poisson(expected)
         lasting = given["expo_weeks"] if source == "expo" else given["flight_weeks"]
         begin = np.repeat(flights["start"].to_numpy(float), count)
-        week = begin + lasting * rng.random(len(begin)) + (3 / 7 if source == "expo" else 0)
+        week = begin + lasting * rng.random(len(begin)) + (3 / 5 if source == "expo" else 0)
         found.append(pd.DataFrame({"week": week, "source": source}))
     referral = given["referral"]
     share, rise = rng.random(rng.poisson(referral["leads"] * scale)), referral["rise"]
