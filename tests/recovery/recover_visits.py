@@ -258,6 +258,7 @@ def _keywords(company: Company, visits: pd.DataFrame) -> list[Estimate]:
             ordered = paid.loc[paid["keyword"] == name.split(".")[2].replace("_", " "), "ordered"]
             low, high = proportion_confint(ordered.sum(), len(ordered), method="wilson")
             method = "orders a click, Wilson, against break-even"
+            low = min(low, ordered.mean())  # with no order, rounding leaves it a hair above 0
             found.append(Estimate(name, ordered.mean(), low, high, null=price / margin, method=method))
     return found
 
