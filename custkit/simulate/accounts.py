@@ -42,8 +42,8 @@ def append(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     blank = {"b": False, "i": -1, "f": np.nan, "M": np.datetime64("NaT")}
     rows = rows.reindex(columns=frame.columns)
     for name in frame.columns[rows.isna().all()]:
-        filled = blank.get(frame[name].dtype.kind)
-        rows[name] = np.full(len(rows), filled, dtype=frame[name].dtype if filled is not None else object)
+        kind = frame[name].dtype
+        rows[name] = pd.Series([blank.get(kind.kind)] * len(rows), dtype=kind, index=rows.index)
     return pd.concat([frame, rows], ignore_index=True)
 
 

@@ -191,8 +191,9 @@ def _truth(draft: Draft, leads: pd.DataFrame) -> None:
             "pulled_forward": leads["pulled"] & leads["outcome"].eq("won"),
         }
     )
-    wins = leads["p_win"].mean()
-    draft.plant("leads.win_share", wins, "share", "chance of a lead to be won, mean over all")
+    old = leads["week"] < draft.clock.weeks - 26
+    meaning = "mean chance to be won of leads created at least 26 weeks before the end"
+    draft.plant("leads.win_share", leads.loc[old, "p_win"].mean(), "share", meaning)
     for name, value, meaning in _effects(given["logit"]):
         draft.plant(f"leads.{name}", value, "log-odds", meaning)
     for name in given["nulls"]:

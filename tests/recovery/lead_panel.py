@@ -7,11 +7,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from scipy import special
 
 from recovery.estimate import Company, Estimate
 
 START, AS_OF = pd.Timestamp("2024-01-01"), pd.Timestamp("2025-12-28")
 RIPE = AS_OF - pd.Timedelta(weeks=16)  # of leads created later too many are still open
+OLD = AS_OF - pd.Timedelta(weeks=26)  # of leads created before hardly any
 STAGES = ["contacted", "qualified", "proposal", "negotiation"]
 
 
@@ -154,16 +156,37 @@ class LeadPanel:
         return pd.concat([x, reps], axis=1).fillna(0.0).astype(float)
 
     @cached_property
-    def logit(self):
-        """The joint logit of winning."""
-        return sm.Logit(self.ripe["won"], self.design).fit(disp=0, method="newton", maxiter=50)
+    def logit(self) -> tuple[pd.Series, pd.Series]:
+        """The joint logit of winning: coefficients and standard errors."""
+        return firth(self.design, self.ripe["won"])
 
     def effect(self, name: str, **other) -> Estimate:
         """A coefficient of the joint logit."""
-        other = {"method": "joint logit"} | other
-        return Estimate.from_error(f"leads.{name}", self.logit.params[name], self.logit.bse[name], **other)
+        other = {"method": "joint logit (Firth)"} | other
+        return Estimate.from_error(f"leads.{name}", self.logit[0][name], self.logit[1][name], **other)
 
     def alone(self, name: str, column: pd.Series, method: str) -> Estimate:
         """The same effect by a logit on nothing else: what a hasty reader would take it for."""
         fit = sm.Logit(self.ripe["won"], sm.add_constant(column.astype(float).rename("x"))).fit(disp=0)
         return Estimate.from_error(f"leads.{name}", fit.params["x"], fit.bse["x"], kind="trap", method=method)
+
+
+def firth(x: pd.DataFrame, y: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Logit without the bias of maximum likelihood when events are few (Firth 1993, Biometrika 80).
+
+    Returns
+    -------
+    coefficients, std_errors : Series
+    """
+    names, x, y = x.columns, x.to_numpy(float), y.to_numpy(float)
+    beta = np.zeros(x.shape[1])
+    for _ in range(60):
+        chance = special.expit(x @ beta)
+        weight = chance * (1 - chance)
+        covariance = np.linalg.inv((x * weight[:, None]).T @ x)
+        leverage = weight * ((x @ covariance) * x).sum(axis=1)
+        step = covariance @ (x.T @ (y - chance + leverage * (0.5 - chance)))
+        beta += step * min(1.0, 2.0 / np.abs(step).max())
+        if np.abs(step).max() < 1e-6:
+            break
+    return pd.Series(beta, names), pd.Series(np.sqrt(np.diag(covariance)), names)

@@ -18,7 +18,6 @@ FEATURES = (
     "event",
     "reply_hour",
     "warm",
-    "week",
     "topic.pricing",
 )
 SOURCES = ("content", "partner", "referral", "cold_list", "expo")
@@ -35,9 +34,7 @@ def estimates(company: Company) -> list[Estimate]:
         *(panel.effect(f"null.{name}", kind="null") for name in
           ("week", "contact_role", "city", "n_competitors", "budget_band", "timeline_months")),
         panel.effect("topic.other", kind="null"),
-        panel.alone("null.contact_role", panel.ripe["contact_role"] == "buyer", "role alone"),
-        panel.alone("null.timeline_months", -np.log(panel.ripe["timeline_months"].astype(float)).fillna(0),
-                    "haste alone"),
+        panel.alone("null.n_competitors", panel.ripe["n_competitors"], "their number alone"),
         *(estimate for source in FLIGHTS for estimate in _response(panel, company, source)),
     ]  # fmt: skip
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from statsmodels.stats.proportion import proportion_confint
 
 from recovery.estimate import Company, Estimate
-from recovery.lead_panel import AS_OF, RIPE, STAGES, LeadPanel, working_weeks
+from recovery.lead_panel import AS_OF, OLD, STAGES, LeadPanel, firth, working_weeks
 
 
 def estimates(company: Company) -> list[Estimate]:
@@ -49,7 +49,7 @@ def _wins(panel: LeadPanel) -> list[Estimate]:
     """Share won, and what Kaplan and Meier give when lost leads are taken for unfinished ones."""
     leads = panel.leads[panel.leads["lost_reason"].astype(object).ne("duplicate")]
     idle = leads["first_reply_h"].isna() | leads["outcome"].eq("open")
-    early = leads[(leads["created_at"] < RIPE) & ~idle]
+    early = leads[(leads["created_at"] < OLD) & ~idle]
     won = early["outcome"].eq("won")
     low, high = proportion_confint(won.sum(), len(won), method="wilson")
     waited = (early["closed_at"] - early["created_at"]) / pd.Timedelta(weeks=1)
@@ -64,7 +64,7 @@ def _wins(panel: LeadPanel) -> list[Estimate]:
 
 def _visits(panel: LeadPanel) -> list[Estimate]:
     """Passing the proposal stage by whether a visit was paid in it, given the odds on the first days."""
-    ripe = panel.ripe.assign(odds=panel.design.to_numpy() @ panel.logit.params.to_numpy())
+    ripe = panel.ripe.assign(odds=panel.design.to_numpy() @ panel.logit[0].to_numpy())
     entered, left = panel.changed("proposal", "stage_to"), panel.changed("proposal", "stage_from")
     there = ripe[ripe["lead_id"].isin(entered.index)].copy()
     passed = panel.changed("negotiation", "stage_to").index
@@ -83,7 +83,7 @@ def _visits(panel: LeadPanel) -> list[Estimate]:
 
 def _stages(panel: LeadPanel) -> list[Estimate]:
     """Geometric mean of the time in each stage, which is the median of a lognormal one."""
-    ripe, found, logs = panel.ripe, [], []
+    ripe, found, logs = panel.ripe[panel.ripe["created_at"] < OLD], [], []
     for stage in STAGES:
         begin, end = (
             panel.changed(stage, side).reindex(ripe["lead_id"]) for side in ("stage_to", "stage_from")
@@ -134,18 +134,18 @@ def _payment(panel: LeadPanel) -> list[Estimate]:
     known = panel.leads[panel.leads["paid_share"].notna()]
     grade = known["credit_grade"].map({name: number for number, name in enumerate("ABCDE")}).astype(float)
     failed = (known["paid_share"].astype(float) < 1).astype(float)
-    fit = sm.Logit(failed, sm.add_constant(grade)).fit(disp=0)
-    slope, error = fit.params.iloc[1], fit.bse.iloc[1]
-    at_d = fit.get_prediction([[1.0, 3.0]]).summary_frame(alpha=0.05).iloc[0]
+    x = pd.DataFrame({"at D": 1.0, "grade": grade - 3})
+    slope, error = firth(x, failed)
+    at_d = special.expit(slope["at D"] + 1.96 * error["at D"] * np.array([0, -1, 1]))
     lost = 1 - known["paid_share"].astype(float)[failed == 1]
+    wide = stats.t.ppf(0.975, len(lost) - 1) * lost.std() / np.sqrt(len(lost))
+    mean = lost.mean()
     return [
-        Estimate.from_error("deals.default.per_grade", slope, error, method="logit on the grade"),
-        Estimate(
-            "deals.default.D", at_d["predicted"], at_d["ci_lower"], at_d["ci_upper"], method="the same logit"
-        ),
         Estimate.from_error(
-            "deals.loss_given_default", lost.mean(), lost.std() / np.sqrt(len(lost)), method="mean"
+            "deals.default.per_grade", slope["grade"], error["grade"], method="logit (Firth)"
         ),
+        Estimate("deals.default.D", *map(float, at_d), method="the same logit"),
+        Estimate("deals.loss_given_default", mean, mean - wide, mean + wide, method="mean, t interval"),
     ]
 
 
