@@ -30,7 +30,7 @@ COMPILE := pip compile pyproject.toml --quiet --universal --python-version 3.11 
 # Notebooks whose stored outputs must come out again.
 STORED = $(wildcard notebooks/*.ipynb solutions/*/*.ipynb custkit/reports/*.ipynb)
 
-.PHONY: help setup lab run report test bench rules refresh exercises answers datasets locks clean
+.PHONY: help setup lab run report test bench rules refresh exercises answers datasets recovery locks clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ datasets: $(TESTER)  ## authors: draw the course's company again and write datas
 	@$(VENV)/bin/custkit simulate --out build/datasets
 	@rm -rf datasets/juniper_lane datasets/truth datasets/practice
 	@cp -R build/datasets/. datasets/
+
+recovery: $(TESTER)  ## authors: recover every planted effect on many companies, write datasets/RECOVERY.md [SEEDS=40]
+	@$(PY) tests/recovery --seeds $(or $(SEEDS),40)
 
 locks: | $(PY)  ## authors: compile both lock files from pyproject.toml [UPGRADE=1]
 	@test -x build/uv/bin/uv || { echo "Fetching uv, which compiles the locks ..."; \
