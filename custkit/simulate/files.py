@@ -9,11 +9,11 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -25,7 +25,7 @@ from custkit.course_tables import COMPANY, arrow_type, schema, schema_text
 from custkit.errors import ParameterError
 from custkit.simulate import company, dictionary, practice, second_company
 from custkit.simulate.draft import Draft, parameters
-from custkit.simulate.public import public_tables, truth_tables, unfinished
+from custkit.simulate.public import public_tables, truth_tables
 
 PART = 50_000  # consumers drawn at once; a larger company is drawn in parts and written as Parquet
 SHARED = 1000  # rows of a table below which parts may share it
@@ -73,18 +73,17 @@ def _new_folder(target: Path) -> Iterator[Path]:
     """A folder that takes its final name when all is written, and vanishes if anything fails."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ParameterError(f"{target}: exists and is not an empty folder; name another one")
-    building = target.with_name(f"{target.name}.part")
-    shutil.rmtree(building, ignore_errors=True)
     try:
-        building.mkdir(parents=True)
-        yield building
-        if target.exists():
-            target.rmdir()
-        building.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            building = Path(scratch) / target.name
+            building.mkdir()
+            yield building
+            if target.exists():
+                target.rmdir()
+            building.rename(target)
     except OSError as error:
         raise ParameterError(f"{target}: cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _draw(seed: int, customers: int, part: int, say: Progress) -> Draft:
@@ -113,9 +112,7 @@ def _write_whole(folder: Path, seed: int, customers: int, say: Progress) -> dict
     """One draft as gzip CSV, with its practice extracts; returns file → rows."""
     draft = _draw(seed, customers, 0, say)
     begun = time.perf_counter()
-    texts, facts = {}, {}
-    if not unfinished(draft):  # for the time being
-        texts, facts = _practice(draft)
+    texts, facts = _practice(draft)
     say(f"  {'practice':<12}{time.perf_counter() - begun:7.1f} s")
     begun = time.perf_counter()
     for place, declared, tables in _kinds(draft):

@@ -36,10 +36,8 @@ def public_tables(draft: Draft, names: Iterable[str] | None = None) -> dict[str,
     DataError
         If a column is missing or holds what its type cannot; all faults at once.
     """
-    frames, waiting = _frames(draft), unfinished(draft)
-    declared = {name: table for name, table in schema()["tables"].items() if name not in waiting}
-    declared = {name: declared[name] for name in names or declared}
-    return _typed_tables(frames, declared)
+    declared = schema()["tables"]
+    return _typed_tables(_frames(draft), {name: declared[name] for name in names or declared})
 
 
 def truth_tables(draft: Draft) -> dict[str, pd.DataFrame]:
@@ -51,16 +49,6 @@ def truth_tables(draft: Draft) -> dict[str, pd.DataFrame]:
     if odd := [f"{name}: is not in schema.yml" for name in frames if name not in declared]:
         raise DataError(odd)
     return _typed_tables(frames, {name: declared[name] for name in declared if name in frames})
-
-
-def unfinished(draft: Draft) -> dict[str, list[str]]:
-    """Table → columns that no block has drawn yet (all of them where there is no frame)."""
-    frames = _frames(draft)
-    missing = {
-        name: [column for column in table["columns"] if name not in frames or column not in frames[name]]
-        for name, table in schema()["tables"].items()
-    }
-    return {name: columns for name, columns in missing.items() if columns}
 
 
 def _frames(draft: Draft) -> dict[str, pd.DataFrame]:
