@@ -2,16 +2,19 @@
 
 Follows grow as in Price (1976), on cumulative advantage: a new link goes to the target of an earlier link,
 drawn at random, or to anybody. Referrals are Poisson with a mean by net promoter
-group. A few rings of one person with several accounts refer themselves for the reward.
+group and year. A few rings of one person with several accounts refer themselves for the reward.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from custkit.simulate import rings, surveys
+from custkit.simulate import rings
+from custkit.simulate.attitudes import nps_group, nps_score
 from custkit.simulate.draft import Draft, parameters
+from custkit.simulate.media import season
 from custkit.simulate.people import chance
 from custkit.simulate.seeding import seeding_value
 
@@ -124,20 +127,45 @@ def _mentions(draft: Draft, follows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _referrals(draft: Draft, ringed: pd.DataFrame) -> pd.DataFrame:
-    """Who brought which customer: of the customers by referral some are traced, to earlier customers."""
-    given, people, rng = parameters("network")["referral"], draft.tables["people"], draft.rng("referrals")
-    group = surveys.nps_group(draft)
-    pull = pd.Series(group).map(given["mean"]).to_numpy(float)
+    """Who brought which customer: everybody brings new ones at a rate of his own, from his first order on.
+
+    They are customers by referral; those beyond what the rates bring came without a code.
+    """
+    people, rng, clock = draft.tables["people"], draft.rng("referrals"), draft.clock
+    pull = _pull(draft)
     joined = people["joined_week"].to_numpy()
     brought = np.setdiff1d(np.flatnonzero(people["acq_channel"] == "referral"), ringed["dst"])
     brought = brought[brought > 0]
-    traced = brought[rng.random(len(brought)) < pull.sum() / max(len(brought), 1)]
+    busy = season(clock, np.arange(1, clock.weeks + 1))
+    come = len(brought) * busy / busy.sum()  # expected a week
     # Consumers stand in the order of their first orders: those before one are the earlier ones.
-    edges = np.cumsum(pull)
+    edges = np.cumsum(pull) / 52
+    wanted = edges[brought - 1] / come[clock.week_number(joined[brought]) - 1]
+    traced = brought[rng.random(len(brought)) < wanted]
     src = np.searchsorted(edges, rng.random(len(traced)) * edges[traced - 1], "right")
     honest = pd.DataFrame({"src": src, "dst": traced, "week": joined[traced]})
-    _plant_referrals(draft, group, pull)
     return pd.concat([honest, ringed], ignore_index=True)
+
+
+def _pull(draft: Draft) -> np.ndarray:
+    """New customers each consumer brings in a year; plants what surveys can show of it."""
+    mean = parameters("network")["referral"]["per_year"]
+    pull = pd.Series(nps_group(draft)).map(mean).to_numpy(float)
+    given, score = parameters("surveys")["nps"], nps_score(draft)
+    noise = np.hypot(given["mood"], given["noise"])
+    promoter = stats.norm.sf((given["promoter_from"] - score) / noise)
+    detractor = stats.norm.cdf((given["detractor_below"] - score) / noise)
+    unit, by_answer = "new customers a year", {"promoter": promoter, "detractor": detractor}
+    by_answer["passive"] = 1 - promoter - detractor
+    for name, odds in by_answer.items():
+        rate = np.average(pull, weights=odds) if len(pull) else 0.0
+        draft.plant(f"network.referrals.{name}", rate, unit, f"brought by each who answers as a {name}")
+    draft.plant("network.reproduction", pull.mean(), unit, "brought by each customer, rings left out")
+    draft.plant(
+        "network.referred.orders", 1, "ratio", "order rate of customers by referral to that of others"
+    )
+    draft.plant("network.community.orders", 0, "orders a week", "being in the community on the order rate")
+    return pull
 
 
 def _reward(at: pd.Series) -> np.ndarray:
@@ -146,12 +174,3 @@ def _reward(at: pd.Series) -> np.ndarray:
     days = np.array([str(day) for day in given], dtype="datetime64[D]")
     number = np.searchsorted(days, at.to_numpy().astype("datetime64[D]"), "right") - 1
     return np.array(list(given.values()), dtype=float)[number]
-
-
-def _plant_referrals(draft: Draft, group: np.ndarray, pull: np.ndarray) -> None:
-    for name, mean in parameters("network")["referral"]["mean"].items():
-        draft.plant(f"network.referrals.{name}", mean, "new customers", f"brought by each {name}")
-    mean = float(pull.mean()) if len(pull) else 0.0
-    draft.plant("network.reproduction", mean, "new customers", "brought by each customer (rings left out)")
-    draft.plant("network.referred.orders", 1, "ratio", "order rate of referred customers to that of others")
-    draft.plant("network.community.orders", 0, "orders a week", "being in the community on the order rate")

@@ -195,14 +195,32 @@ def _cross_sell(draft, people, orders):
     place = rng.random(len(own))
     one = own.assign(place=place).sort_values("place").drop_duplicates("customer")
     row = pd.Series(one.index, index=one["customer"]).reindex(who)
-    orders_then = row.notna().to_numpy()
     points = given["own_wish"] + np.where(offer, pd.Series(group).map(given["points"]).to_numpy(float), 0.0)
-    # Only who orders can be moved: scaled so that the share of all customers asked comes out.
-    share = pd.Series(orders_then).groupby(group).transform("mean").to_numpy()
-    marked = orders_then & (rng.random(len(who)) < points / np.maximum(share, 1e-9))
+    marked = row.notna().to_numpy() & (rng.random(len(who)) < points)
     orders.loc[row[marked].astype(int), "must_have_category"] = given["category"]
     draft.plant("exp_xsell.orders", 0.0, "orders", "orders within 6 weeks: the offer moves none")
     return _arms(who, "EXP-XSELL", np.where(offer, "offer", "none"), given["start"])
+
+
+def plant_cross_selling(draft: Draft) -> None:
+    """Plant what the offer changed, once baskets are there: some marked orders held the category anyway."""
+    given, people = parameters("nudges")["exp_xsell"], draft.tables["people"]
+    arms, lines, orders = (draft.tables[name] for name in ("trial_arms", "order_lines", "orders"))
+    who = arms.loc[arms["experiment_id"] == "EXP-XSELL", "customer"].to_numpy()
+    kind = draft.tables["products"].set_index("product_id")["category"]
+    held = orders["order_id"].isin(lines.loc[lines["product_id"].map(kind) == given["category"], "order_id"])
+    inside = orders["week"].between(given["start"], given["start"] + given["within_weeks"], inclusive="left")
+    by = pd.DataFrame({"held": held, "marked": orders["must_have_category"].notna()})[inside]
+    by = by.groupby(orders.loc[inside, "customer"]).any().reindex(who).dropna().astype(bool)
+    group = pd.Series(cross_sell_group(people), index=people.index)
+    free = by[~by["marked"]]
+    lacks = 1 - free["held"].groupby(group.reindex(free.index)).mean()
+    unit, meaning = "share", "with the offered category within 6 weeks, offer less none, "
+    effect = pd.Series(given["points"]).mul(lacks).reindex(list(given["points"])).fillna(0.0)
+    for name, points in effect.items():
+        draft.plant(f"exp_xsell.{name}", points, unit, meaning + f"buyers, {name}")
+    overall = group.reindex(by.index).map(effect).sum() / max(len(who), 1)
+    draft.plant("exp_xsell.all", overall, unit, meaning + "everybody asked")
 
 
 def cross_sell_group(people: pd.DataFrame) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.special import betaln
 
 from custkit.simulate import network
 from custkit.simulate.draft import Draft, parameters
-from custkit.simulate.nudges import ARMS, allowed
+from custkit.simulate.nudges import ARMS, allowed, plant_cross_selling
 from custkit.simulate.people import chance
 from custkit.simulate.renewals import subscriptions
 from custkit.simulate.streams import choose, choose_each
@@ -34,6 +34,7 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     known = [draft.tables["trial_arms"]] if "trial_arms" in draft.tables else []
     frame = _subscribed(draft, starts)
     _plant(draft, arms)
+    plant_cross_selling(draft)
     return {
         "vas_subscriptions": frame,
         "follows": follows,
@@ -266,6 +267,13 @@ def _plant(draft: Draft, arms: pd.DataFrame) -> None:
             trial["personal"][size],
             "share",
             f"personal e-mail less none, {size} baskets so far",
+        )
+    for size in ("big", "small"):
+        draft.plant(
+            f"exp_vas.personal_less_generic.{size}",
+            trial["personal"][size] - trial["points"]["email_generic"],
+            "share",
+            f"subscribe within four weeks, personal less generic e-mail, {size} baskets so far",
         )
     guests = arms.loc[arms["arm"] == "event", "took_part"].astype(float)
     draft.plant("exp_vas.event.guests", trial["event"]["guests"], "share", "a guest of the event subscribes")
