@@ -138,32 +138,50 @@ def _practice(draft: Draft) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
 def _write_parts(folder: Path, seed: int, customers: int, say: Progress) -> dict[str, int]:
     """Part after part appended to one Parquet file a table; returns file → rows."""
     count = -(-customers // PART)
-    rows: dict[str, int] = {}
     effects: dict[str, dict] = {}
-    shared: dict[str, pd.DataFrame] = {}
     with ExitStack() as stack:
-        writers: dict[str, parquet.ParquetWriter] = {}
+        growing = _Growing(folder, stack)
         for part in range(count):
             size = customers // count + (part < customers % count)
             say(f"part {part + 1} of {count}: {size:,} customers")
-            draft = _draw(seed, size, part, say)
-            same = [name for name in effects if effects[name] == draft.effects.get(name)]
-            effects = {name: effects[name] for name in same} if part else draft.effects
-            for place, declared, tables in _kinds(draft):
-                for name, table in tables.items():
-                    if part and name in shared and table.equals(shared[name]):
-                        continue  # the range of products is the same in every part
-                    path = f"{place}/{name}.parquet"
-                    arrow = to_arrow(table, declared[name])
-                    if part == 0:
-                        (folder / place).mkdir(exist_ok=True)
-                        shared |= {name: table} if len(table) < SHARED else {}
-                        writer = parquet.ParquetWriter(folder / path, arrow.schema, compression="zstd")
-                        writers[path], rows[path] = stack.enter_context(writer), 0
-                    writers[path].write_table(arrow)
-                    rows[path] += len(table)
+            found = growing.add(_draw(seed, size, part, say))
+            same = {name: effect for name, effect in effects.items() if effect == found.get(name)}
+            effects = same if part else found
     _write_truth(folder / "truth", effects)
-    return rows
+    return growing.rows
+
+
+class _Growing:
+    """Parquet files that take the tables of one draft after another.
+
+    Attributes
+    ----------
+    rows : dict
+        File → rows so far.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder, self.stack = folder, stack
+        self.rows: dict[str, int] = {}
+        self._writers: dict[str, parquet.ParquetWriter] = {}
+        self._shared: dict[str, pd.DataFrame] = {}
+
+    def add(self, draft: Draft) -> dict[str, dict]:
+        """Append a draft's tables; returns its effects. The draft itself is not kept."""
+        for place, declared, tables in _kinds(draft):
+            for name, table in tables.items():
+                path = f"{place}/{name}.parquet"
+                arrow = to_arrow(table, declared[name])
+                if path not in self._writers:
+                    (self.folder / place).mkdir(exist_ok=True)
+                    writer = parquet.ParquetWriter(self.folder / path, arrow.schema, compression="zstd")
+                    self._writers[path], self.rows[path] = self.stack.enter_context(writer), 0
+                    self._shared |= {path: table} if len(table) < SHARED else {}
+                elif path in self._shared and table.equals(self._shared[path]):
+                    continue  # the range of products is the same in every part
+                self._writers[path].write_table(arrow)
+                self.rows[path] += len(table)
+        return draft.effects
 
 
 def to_arrow(table: pd.DataFrame, declared: Mapping[str, Any]) -> pa.Table:
