@@ -78,7 +78,7 @@ def _keywords(draft: Draft, given: dict, rng: np.random.Generator, found: pd.Dat
     """Keyword of the visits through paid search; fills their campaign.
 
     Of visitors who never ordered, a keyword's clicks end in an order as the parameters say; visits through
-    unpaid search make up for it, so that search as a whole converts as the chain of paths says.
+    unpaid search make up for it, so that search as a whole converts as the paths have it.
     """
     names, share, order = keyword_table(draft, given)
     search = np.flatnonzero(found["source"] == "search")
@@ -90,12 +90,13 @@ def _keywords(draft: Draft, given: dict, rng: np.random.Generator, found: pd.Dat
         known, given["known"]["campaign_share"]["search"], given["paths"]["campaign_share"]["search"]
     )
     prior = np.column_stack([share[flight] * paid[:, None], 1 - paid])
-    overall = given["paths"]["convert"]["search"]
-    unpaid = (overall - given["paths"]["campaign_share"]["search"] * share @ order) / (
-        1 - given["paths"]["campaign_share"]["search"]
-    )
-    ends = np.column_stack([np.broadcast_to(order, share.shape), unpaid])[flight]
     ordered = (rows["order"] != NOBODY).to_numpy()[:, None]
+    new = np.bincount(flight[~known], minlength=len(share))
+    won = np.bincount(flight[~known & ordered[:, 0]], minlength=len(share))
+    overall = won / np.maximum(new, 1)  # of each flight: spend levels move it
+    through_ads = given["paths"]["campaign_share"]["search"]
+    unpaid = np.clip((overall - through_ads * share @ order) / (1 - through_ads), 0.01, 0.99)
+    ends = np.column_stack([np.broadcast_to(order, share.shape), unpaid])[flight]
     weight = prior * np.where(known[:, None], 1.0, np.where(ordered, ends, 1 - ends))
     picked = np.append(names, None)[choose_each(rng, weight)]
     keyword = np.full(len(found), None, dtype=object)
