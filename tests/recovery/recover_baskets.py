@@ -41,11 +41,12 @@ class _Data:
         orders = tables["orders"][lambda table: table["customer_id"].isin(people.index)]
         orders = orders.sort_values("ordered_at", ignore_index=True)
         lines = tables["order_lines"][lambda table: table["order_id"].isin(orders["order_id"])]
-        category = tables["products"].set_index("product_id")["category"]
-        counts = pd.crosstab(lines["order_id"], lines["product_id"].map(category))
-        counts = counts.reindex(index=orders["order_id"], columns=CATEGORIES, fill_value=0)
+        products = tables["products"][lambda table: table["kind"] == "good"].set_index("product_id")
+        category = products["category"].map(CATEGORIES.index)
+        self.order = pd.Index(orders["order_id"]).get_indexer(lines["order_id"])
+        place = self.order * len(CATEGORIES) + lines["product_id"].map(category).to_numpy()
+        self.counts = np.bincount(place, minlength=len(orders) * len(CATEGORIES)).reshape(len(orders), -1)
         self.lines, self.people, self.orders = lines, people, orders
-        self.counts = counts.to_numpy()
         self.customer = people.index.get_indexer(orders["customer_id"])
         self.segment = truth["segment"].reindex(people.index)
         self.service = truth["service"].reindex(people.index)
@@ -72,14 +73,14 @@ class _Data:
 def _lifts(company: Company, data: _Data) -> list[Estimate]:
     """Lift of each planted pair, orders of a customer clustered (delta method on the logarithm)."""
     names = company.tables["products"].set_index("name_en")["product_id"]
-    order = data.orders.index[pd.Index(data.orders["order_id"]).get_indexer(data.lines["order_id"])]
     rows, found = np.arange(len(data.orders)), []
     for name, effect in company.effects.items():
         if not name.startswith("baskets.lift."):
             continue
         pair = effect["meaning"].removesuffix(" in one consumer order").split(" and ")
         one, other = (
-            np.bincount(order, data.lines["product_id"] == names[product], len(rows)) > 0 for product in pair
+            np.bincount(data.order, data.lines["product_id"] == names[product], len(rows)) > 0
+            for product in pair
         )
         both, total = one & other, len(rows)
         log_lift = np.log(both.sum() * total / (one.sum() * other.sum()))
@@ -135,7 +136,8 @@ def _odds(data: _Data) -> list[Estimate]:
     early = data.early  # later the lines by the till of one store dilute the season
     season = _logit(data, gifts * early, (total - gifts) * early, data.gifts, own)
     drinks = _logit(data, tea, coffee, age[here], own)
-    trend = _logit(data, tea, total - tea, data.week / 52, np.column_stack([own, data.gifts]))
+    month = (np.floor(data.week / 4) * 4 + 2) / 52
+    trend = _logit(data, tea, total - tea, month, np.column_stack([own, data.gifts]))
     rest = np.column_stack([segment[here], interests[here][:, 1:], np.nan_to_num(age)[here], data.gifts])
     ceremony = _logit(data, tea, total - tea, interests[here][:, 0], rest)
     method = "pooled logit of lines, clustered"
@@ -154,11 +156,15 @@ def _ratio_estimate(name: str, log_ratio: float, error: float, method: str, **ot
 
 def _logit(data: _Data, yes, no, cause, others) -> tuple[float, float]:
     """Coefficient of a cause on the log odds of lines, and its standard error, clustered by customer."""
-    cause = np.asarray(cause, dtype=float)
-    rows = np.flatnonzero(np.isfinite(cause) & (yes + no > 0))
-    design = sm.add_constant(np.column_stack([cause, others]).astype(float)[rows], has_constant="add")
-    fit = sm.GLM(np.column_stack([yes, no])[rows], design, family=sm.families.Binomial()).fit(
-        cov_type="cluster", cov_kwds={"groups": data.customer[rows]}
+    causes = np.column_stack([cause, others]).astype(float)
+    rows = np.flatnonzero(np.isfinite(causes).all(axis=1) & (yes + no > 0))
+    names = [f"cause{number}" for number in range(causes.shape[1])]
+    columns = {"customer": data.customer[rows], **dict(zip(names, causes[rows].T, strict=True))}
+    table = pd.DataFrame({"yes": yes[rows], "no": no[rows], **columns})
+    table = table.groupby(list(columns), as_index=False).sum()  # alike orders of a customer in one row
+    design = sm.add_constant(table[names].to_numpy(), has_constant="add")
+    fit = sm.GLM(table[["yes", "no"]].to_numpy(), design, family=sm.families.Binomial()).fit(
+        cov_type="cluster", cov_kwds={"groups": table["customer"].to_numpy()}
     )
     return fit.params[1], fit.bse[1]
 
@@ -258,6 +264,17 @@ def _delivery(data: _Data) -> list[Estimate]:
     ]
 
 
+def _arms(company: Company, data: _Data) -> pd.Series:
+    """Arm of each pilot member in the experiment with reminders."""
+    tables = company.tables
+    if "contacts" in tables:
+        campaigns = tables["campaigns"][["campaign_id", "experiment_id"]]
+        arms = tables["contacts"].merge(campaigns, on="campaign_id").query("experiment_id == 'EXP-EXPIRY'")
+        return arms.drop_duplicates("customer_id").set_index("customer_id")["arm"]
+    arms = tables["trial_arms"].query("experiment_id == 'EXP-EXPIRY'")
+    return pd.Series(arms["arm"].to_numpy(), index=data.people.index[arms["customer"]])
+
+
 REMINDER_DAYS = pd.to_datetime(["2025-08-25", "2025-09-22", "2025-10-20", "2025-11-17"])
 LIFE, SPAN, LEAST = pd.Timedelta(weeks=8), pd.Timedelta(weeks=4), 200
 
@@ -267,8 +284,7 @@ def _reminder(company: Company, data: _Data) -> list[Estimate]:
 
     Counted are members with points about to expire and enough points to redeem at that order.
     """
-    arms = company.tables["trial_arms"].query("experiment_id == 'EXP-EXPIRY'")
-    arm = pd.Series(arms["arm"].to_numpy(), index=data.people.index[arms["customer"]])
+    arm = _arms(company, data)
     orders = data.orders[data.orders["customer_id"].isin(arm.index) & (data.orders["ordered_at"] >= HOLDOUT)]
     rows = []
     for customer, own in orders.groupby("customer_id"):
