@@ -42,3 +42,9 @@ def nps_group(draft: Draft) -> np.ndarray:
     given, score = parameters("surveys")["nps"], nps_score(draft)
     low = np.where(score < given["detractor_below"], "detractor", "passive")
     return np.where(score >= given["promoter_from"], "promoter", low).astype(object)
+
+
+def is_lost(people: pd.DataFrame, at) -> np.ndarray:
+    """Whether each consumer has dropped out by a time (weeks) and has not come back."""
+    back = (people["reactivated_week"] <= at).to_numpy()
+    return ((people["lost_week"] <= at).to_numpy() & ~back) | (people["dropped_week"] <= at).to_numpy()

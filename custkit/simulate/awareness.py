@@ -154,7 +154,7 @@ def with_flights(draft: Draft) -> pd.DataFrame:
     begin = clock.dates(rows["first_week"].to_numpy() - 1.0)
     number = (rows["first_week"] - given["first_week"]) // length + 1
     flights = rows.assign(
-        campaign_id=[f"AWA{place:03d}" for place in range(1, len(rows) + 1)],
+        campaign_id=draft.ids("AWA", len(rows), 3),
         name="Posters in " + rows["city"] + " " + number.astype(str),
         audience="consumer",
         kind="media",

@@ -19,10 +19,18 @@ FACTOR_OF = {
 }
 
 
+SLOTS = [
+    ("drink", "drink", ""),
+    ("gear", "gear", ""),
+    ("drink_zh", "drink", "_zh"),
+    ("gear_zh", "gear", "_zh"),
+]
+
+
 def writes_chinese(draft: Draft) -> np.ndarray:
-    """Whether each consumer writes in Chinese; the same in every survey."""
-    share = parameters("surveys")["comments"]["chinese"]
-    return draft.rng("survey language").random(len(draft.tables["people"])) < share
+    """Whether each consumer writes in Chinese; the same people as in tickets."""
+    share = parameters("tickets")["texts"]["chinese_customers"]
+    return draft.rng("ticket_texts").random(len(draft.tables["people"])) < share
 
 
 def on_score(draft: Draft, frame: pd.DataFrame, score: pd.Series) -> np.ndarray:
@@ -88,8 +96,7 @@ def finish(rng: np.random.Generator, parts: list[str], chinese: bool) -> str:
     text = ("" if chinese else " ").join(parts)
     city, name = pick(rng, list(bank["cities"].items()))
     filled = text.format(
-        product=pick(rng, bank["products"]),
-        product_zh=pick(rng, bank["products_zh"]),
+        **{slot: pick(rng, bank[f"{kind}s{end}"]) for slot, kind, end in SLOTS},
         days=rng.integers(2, 15),
         hours=rng.integers(2, 6),
         city=name if chinese else city,

@@ -22,6 +22,7 @@ BLOCKS = (
     "services",
     "network",
     "tickets",
+    "surveys",
     "contacts",
     "firms",
     "selling",

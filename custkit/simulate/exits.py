@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.simulate import comments
-from custkit.simulate.attitudes import decades
+from custkit.simulate.attitudes import decades, is_lost
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.people import chance
 from custkit.simulate.questionnaire import HEAD, cut
@@ -20,7 +20,7 @@ def sheets(draft: Draft) -> pd.DataFrame:
     logit = given["response_logit"]
     left = silent["left"].to_numpy()
     score = logit["base"] + logit["age_per_decade"] * decades(silent) + logit["many_orders"] * silent["many"]
-    answered = rng.random(len(silent)) < chance(score + logit["still_customer"] * ~left)
+    answered = rng.random(len(silent)) < chance(score)
     table = pd.DataFrame(given["stated"]).T
     said = table.columns.to_numpy(object)[choose_each(rng, table.loc[silent["churn_reason"]].to_numpy())]
     reason = np.where(left, said, "not_left")
@@ -28,10 +28,10 @@ def sheets(draft: Draft) -> pd.DataFrame:
     pull = silent["churn_reason"].map(back).fillna(0).to_numpy(float) + 1.5 * ~left
     plant(draft, silent, reason)
     chinese = comments.writes_chinese(draft)[silent["customer"]]
-    writes = rng.random(len(silent)) < given["comments"]
-    told = [
-        comments.on_leaving(rng, *row) if wrote else None
-        for *row, wrote in zip(reason, chinese, writes, strict=True)
+    writes = answered & (rng.random(len(silent)) < given["comments"])
+    told = np.full(len(silent), None, dtype=object)
+    told[writes] = [
+        comments.on_leaving(rng, *row) for row in zip(reason[writes], chinese[writes], strict=True)
     ]
     return silent.assign(
         reason=reason,
@@ -45,21 +45,23 @@ def sheets(draft: Draft) -> pd.DataFrame:
 
 
 def asked(draft: Draft) -> pd.DataFrame:
-    """Customers silent for so long that they are asked, with `week`, `wave`, `left` and `many` (orders)."""
+    """One row for each silence long enough to be asked about: `people`, week, wave, left, many (orders)."""
     given, rng = parameters("surveys")["exit"], draft.rng("survey exit frame")
-    people, orders = draft.tables["people"], draft.tables["orders"]
-    by = orders.groupby("customer")["week"]
-    last = by.max().reindex(people.index).to_numpy()
-    week = last + given["silent_weeks"] + given["delay"] * rng.random(len(people))
-    silent = people.assign(
-        customer=people.index,
-        week=week,
-        left=people["dropped_week"].notna(),
-        many=by.size().reindex(people.index).to_numpy() >= given["many_orders"],
-    )[week < draft.clock.weeks]
+    orders = draft.tables["orders"][["customer", "week"]].sort_values(["customer", "week"])
+    following = orders.groupby("customer")["week"].shift(-1).fillna(np.inf)
+    number = orders.groupby("customer").cumcount() + 1
+    orders = orders.assign(many=number >= given["many_orders"], asked=orders["week"] + given["silent_weeks"])
+    orders = orders[(following > orders["asked"]) & (orders["asked"] + given["delay"] < draft.clock.weeks)]
+    # An answer comes before the next order, if there is one.
+    room = np.minimum(given["delay"], following[orders.index] - orders["asked"])
+    week = orders["asked"] + room * rng.random(len(orders))
+    silent = draft.tables["people"].loc[orders["customer"]].reset_index(drop=True)
+    silent = silent.assign(
+        customer=orders["customer"].to_numpy(), many=orders["many"].to_numpy(), week=week.to_numpy()
+    )
     waves = list(parameters("surveys")["waves"])
     half = np.minimum((silent["week"] // 26).astype(int), len(waves) - 1)
-    return silent.assign(wave=np.array(waves, dtype=object)[half]).reset_index(drop=True)
+    return silent.assign(left=is_lost(silent, silent["week"]), wave=np.array(waves, dtype=object)[half])
 
 
 def plant(draft: Draft, silent: pd.DataFrame, reason: np.ndarray) -> None:

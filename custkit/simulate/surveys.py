@@ -89,22 +89,26 @@ def core(draft: Draft, frame: pd.DataFrame) -> pd.DataFrame:
     )
     latent = csat["mean"] + csat["satisfaction"] * feeling + csat["mood"] * mood
     latent += frame["last_channel"].map(csat["channel"]).to_numpy(float)
-    latent += csat["personal"] * saw_personal(draft, frame)
-    answers["csat"] = cut(latent + csat["noise"] * rng.standard_normal(n))
+    latent += csat["noise"] * rng.standard_normal(n)
+    seen = last_variant(draft, frame)
+    answers["csat"] = cut(latent + csat["personal"] * (seen == "personal"))
+    lift = cut(latent + csat["personal"])[seen != "none"] - cut(latent)[seen != "none"]
+    meaning = "csat after a personal offer page, less after a generic one"
+    draft.plant("exp_pers.csat", lift.mean() if len(lift) else np.nan, "points", meaning)
     for item, factor in drivers["items"].items():
         noise = drivers["noise"] * rng.standard_normal(n)
         answers[item] = cut(drivers["mean"] + drivers["slope"] * frame[factor].to_numpy() + noise)
     return answers
 
 
-def saw_personal(draft: Draft, frame: pd.DataFrame) -> np.ndarray:
-    """Whether the last offer page a customer saw before answering was the personal one (EXP-PERS)."""
+def last_variant(draft: Draft, frame: pd.DataFrame) -> np.ndarray:
+    """The last offer page a customer saw before answering (EXP-PERS): generic, personal or none."""
     sessions = draft.tables["sessions"]
     seen = sessions[sessions["page_variant"].isin(["generic", "personal"]) & sessions["customer_id"].notna()]
     seen = seen[["customer_id", "week", "page_variant"]].sort_values("week")
     asked = frame[["customer_id", "week"]].rename_axis("row").reset_index().sort_values("week")
     both = pd.merge_asof(asked, seen, on="week", by="customer_id").set_index("row").sort_index()
-    return (both["page_variant"] == "personal").to_numpy()
+    return both["page_variant"].fillna("none").to_numpy(object)
 
 
 def slopes(outcome: np.ndarray, columns: pd.DataFrame) -> pd.Series:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from custkit.simulate.attitudes import decades, own_taste
+from custkit.simulate.attitudes import decades, is_lost, own_taste
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.people import chance
 from custkit.simulate.questionnaire import cut, price_steps
@@ -84,8 +84,7 @@ def stated_orders(rng: np.random.Generator, frame: pd.DataFrame) -> np.ndarray:
 def expected_orders(frame: pd.DataFrame, weeks: float) -> np.ndarray:
     """Own expected orders in the weeks after an answer: an active customer's rate falls with drop-out."""
     rate, drop = frame["order_rate"].to_numpy(), frame["drop_chance"].to_numpy()
-    active = ~(frame["dropped_week"].to_numpy() < frame["week"].to_numpy())
-    return active * -np.expm1(-rate * drop * weeks) / drop
+    return ~is_lost(frame, frame["week"]) * -np.expm1(-rate * drop * weeks) / drop
 
 
 def willingness(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -185,12 +184,9 @@ def plant(draft: Draft, frame: pd.DataFrame, told: pd.DataFrame) -> None:
     little = (told.loc[asked, "contact_wish"] <= 2).mean()
     draft.plant("surveys.contact.wish_at_most_2", little, "share", "want two messages in four weeks at most")
     for topic in given["problems"]:
-        draft.plant(
-            f"surveys.problem.{topic}",
-            told[f"problem_{topic}"].mean(),
-            "share",
-            f"customers with a problem of {topic} in the half-year",
-        )
+        share = told[f"problem_{topic}"].mean()
+        draft.plant(f"surveys.problem.{topic}", share, "share", f"who had a problem of {topic}")
+    plant_iceberg(draft, frame, told)
 
 
 def best_price(price: dict) -> float:
@@ -203,3 +199,11 @@ def elasticity(price: dict) -> float:
     """Per cent of demand lost for a per cent of price, at the third step of the ladder."""
     z = np.log(price["steps"][2] / price["median"]) / price["sigma"]
     return float(-stats.norm.pdf(z) / stats.norm.sf(z) / price["sigma"])
+
+
+def plant_iceberg(draft: Draft, frame: pd.DataFrame, told: pd.DataFrame) -> None:
+    """How many customers had trouble with the delivery for each one who complained about it."""
+    wave = frame["wave"] == frame.loc[frame["form"] == "needs_c", "wave"].iloc[0]
+    spoke = reported(draft, frame[wave], "delivery").mean()
+    factor = told["problem_delivery"].mean() / spoke if spoke else np.nan
+    draft.plant("surveys.iceberg.delivery", factor, "ratio", "with delivery trouble to those who complained")
