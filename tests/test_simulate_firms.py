@@ -137,7 +137,15 @@ def test_leads_of_a_fair_come_after_it_opens(leads, draft):
 def test_business_campaigns_have_ids_of_their_own(draft):
     campaigns = draft.tables["campaigns"]
     assert campaigns["campaign_id"].is_unique
-    assert set(campaigns.loc[campaigns["audience"] == "business", "kind"]) == {"media", "content", "field"}
+    assert set(campaigns.loc[campaigns["audience"] == "business", "kind"]) == {
+        "media",
+        "content",
+        "field",
+        "crm",
+    }
+    arms = campaigns[campaigns["experiment_id"] == "EXP-LEAD"]
+    assert len(arms) == 4
+    assert arms["randomised"].all()
 
 
 @pytest.mark.parametrize(

@@ -140,12 +140,16 @@ def _plant(draft: Draft, given: dict) -> None:
 
 
 def _plant_pulled(draft: Draft, leads: pd.DataFrame) -> None:
-    """Among wins of the last days of the quarters, the share that belongs into the next one, as drawn."""
-    days, starts = parameters("selling")["pull"]["days"], quarter_starts(draft)[:-1]
+    """Among wins of the last days of a quarter, the share that belongs into the next one, as drawn.
+
+    The first quarter, in which leads were still too young to be won, and the last, whose end lies beyond the
+    record, are left out.
+    """
+    days, starts = parameters("selling")["pull"]["days"], quarter_starts(draft)[1:-1]
     won = leads[leads["outcome"] == "won"]
     close = won["close_week"].to_numpy()
     ahead = starts[np.minimum(np.searchsorted(starts, close, "right"), len(starts) - 1)] - close
-    late = (ahead > 0) & (ahead <= days / 7)
+    late = (ahead > 0) & (ahead <= days / 7) & (close >= quarter_starts(draft)[0])
     bonus = plan(draft, won["rep"].to_numpy(), close) != "flat"
     share = won["pulled"].to_numpy()[late & bonus]
     meaning = f"of wins in the last {days} days of a quarter, reps with a bonus: pulled forward"

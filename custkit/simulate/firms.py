@@ -53,7 +53,7 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     `budget_true`, `customer` (row of `people`; -1 unless the contact shops in private), `original` (row of
     the lead that a duplicate repeats; -1 otherwise).
     """
-    campaigns = _campaigns(draft)
+    campaigns = pd.concat([_campaigns(draft), _experiment(draft)], ignore_index=True)
     leads = _arrivals(draft, campaigns)
     _firm(draft, leads)
     _needs(draft, leads)
@@ -129,6 +129,31 @@ def _campaigns(draft: Draft) -> pd.DataFrame:
         offer="none",
         randomised=campaigns["source"].ne("event"),
         experiment_id=None,
+    )
+
+
+def _experiment(draft: Draft) -> pd.DataFrame:
+    """The arms of EXP-LEAD, drawn by lot in `selling`, as campaigns that cost nothing but the reps' time."""
+    window, clock = parameters("selling")["experiment"], draft.clock
+    rows = [(channel, message) for channel in ("email", "call") for message in ("generic", "personal")]
+    begin = f"{draft.part}-" if draft.part else ""
+    return pd.DataFrame(
+        {
+            "campaign_id": [f"{begin}LEAD{window['from_week']}-{'_'.join(row)}" for row in rows],
+            "name": [f"First contact: {message} {channel}" for channel, message in rows],
+            "audience": "business",
+            "kind": "crm",
+            "stage": "convert",
+            "source": "experiment",
+            "channel": ["phone" if channel == "call" else channel for channel, _ in rows],
+            "city": None,
+            "start_on": clock.dates(np.full(len(rows), window["from_week"] - 1.0)),
+            "end_on": clock.dates(np.full(len(rows), window["to_week"] - 1 / 14)),
+            "offer": "none",
+            "spend": 0.0,
+            "experiment_id": "EXP-LEAD",
+            "randomised": True,
+        }
     )
 
 
@@ -244,7 +269,8 @@ def _reply(draft: Draft, leads: pd.DataFrame) -> None:
     log_hours = np.log(reply["median"]) + reply["spread"] * rng.standard_normal(n) + leads["rep"].map(own)
     log_hours += np.log(reply["demo"]) * leads["demo_requested"]
     log_hours += np.log(reply["cold_list"]) * (leads["source"] == "cold_list")
-    leads["reply_week"] = leads["week"] + working_weeks(np.exp(log_hours))
+    hours = np.minimum(np.exp(log_hours), reply["most"])
+    leads["reply_week"] = leads["week"] + working_weeks(hours)
     leads["created_at"] = office_time(draft.clock, leads["week"])
     replied = office_time(draft.clock, leads["reply_week"])
     hours = (replied - leads["created_at"].to_numpy()) / np.timedelta64(3600, "s")

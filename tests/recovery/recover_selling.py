@@ -84,6 +84,10 @@ def _visits(panel: LeadPanel) -> list[Estimate]:
 def _stages(panel: LeadPanel) -> list[Estimate]:
     """Geometric mean of the time in each stage, which is the median of a lognormal one."""
     ripe, found, logs = panel.ripe[panel.ripe["created_at"] < OLD], [], []
+    # Wins hurried into the last days of a quarter would shorten the stages.
+    quarter = pd.PeriodIndex(ripe["closed_at"], freq="Q")
+    late = working_weeks((quarter + 1).start_time) - working_weeks(ripe["closed_at"]) <= 10 / 7
+    ripe = ripe[~(late & ripe["outcome"].eq("won"))].reset_index(drop=True)
     for stage in STAGES:
         begin, end = (
             panel.changed(stage, side).reindex(ripe["lead_id"]) for side in ("stage_to", "stage_from")
@@ -157,24 +161,23 @@ def _pulled(panel: LeadPanel) -> list[Estimate]:
     left = working_weeks((quarter + 1).start_time) - working_weeks(when)
     since = working_weeks(when) - working_weeks(quarter.start_time)
     bonus = panel.plan(won["staff_id"], when) != "flat"
+    # Leads were too young in the first quarter, and the end of the last lies beyond the record.
     inside = (quarter > quarter.min()) & (quarter < pd.Period(AS_OF, freq="Q"))
-    first = (quarter == quarter.min()) & (since > 9)  # hardly any lead was old enough before
     late, middle = left <= 10 / 7, (left > 10 / 7) & (since > 3)
     found = []
     for name, group in (("bonus", bonus), ("flat", ~bonus)):
-        end, base = (late & group & (inside | first)).sum(), (middle & group & inside).sum()
-        weeks = 13 - 3 - 10 / 7
-        # The first quarter's end counts at the size of a later one's.
-        usual = base / 6 * 7 / weeks * 10 / 7
-        share, error = 1 - usual / end, usual / end * np.sqrt(1 / end + 1 / max(base, 1))
+        end, base = (late & group & inside).sum(), (middle & group & inside).sum()
+        usual = base / (13 - 3 - 10 / 7) * 10 / 7
+        error = np.sqrt(1 / max(end, 1) + 1 / max(base, 1))  # of the logarithm of usual / end
+        span = 1 - usual / max(end, 0.5) * np.exp(1.96 * error * np.array([0, 1, -1]))
         kind = "effect" if name == "bonus" else "null"
-        found.append(Estimate.from_error(f"deals.pulled.{name}", share, error, kind=kind, method="bunching"))
+        found.append(Estimate(f"deals.pulled.{name}", *map(float, span), kind=kind, method="bunching"))
     off = won["discount_pct"].astype(float).to_numpy()
     x = np.column_stack([np.ones(len(won)), late & bonus, won["competitor_present"].astype(float)])
     fit = sm.OLS(off, x.astype(float)).fit(cov_type="HC1")
     share = found[0].value
     pulled = fit.params[1] / share
-    error = abs(pulled) * np.hypot(fit.bse[1] / fit.params[1], (found[0].high - share) / 1.96 / share)
+    error = abs(pulled) * np.hypot(fit.bse[1] / fit.params[1], (found[0].high - found[0].low) / 3.92 / share)
     method = "discount of late wins over the share pulled"
     return [*found, Estimate.from_error("deals.discount.pulled", pulled, error, method=method)]
 
