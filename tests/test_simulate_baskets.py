@@ -258,7 +258,7 @@ def test_offers_of_the_promotion_week_and_of_the_win_back():
     draft = build(7, customers=400, until="people")
     orders = pd.DataFrame({"customer": 0, "net_amount": [170.0, 199.99, 200.0, 80.0, 90.0]})
     orders["promo_arm"] = ["discount", "threshold", "threshold", None, "gift"]
-    orders["reactivated_by"] = [None, None, None, "coupon20", None]
+    orders["winback_arm"] = [None, None, None, "coupon20", None]
     order_details.add_coupons(draft, orders)
     assert orders["coupon"].tolist()[0] == 30.0  # 15 % of 200
     assert orders["coupon"].tolist()[2:4] == [20.0, 20.0]  # over the threshold; 20 % of 100

@@ -79,7 +79,7 @@ def add_coupons(draft: Draft, orders: pd.DataFrame) -> None:
         rng.random(len(orders)) < share[orders["customer"].to_numpy()], given["coupon"]["rate"], 0.0
     )
     promo = given["promo"]
-    arm, back = (_text(orders, name) for name in ("promo_arm", "reactivated_by"))
+    arm, back = (_text(orders, name) for name in ("promo_arm", "winback_arm"))
     rate = np.where(arm == "discount", promo["discount_rate"], rate)
     for name, own_rate in given["winback_rates"].items():
         rate = np.where(back == name, own_rate, rate)
