@@ -160,6 +160,14 @@ def test_texts_are_varied_and_partly_chinese(committed, name, column):
     assert texts.str.len().median() > 20
 
 
+def test_each_survey_item_has_its_question_and_each_experiment_its_line(committed):
+    asked = committed["survey_answers"][["survey", "item"]].drop_duplicates()
+    assert set(asked.itertuples(index=False, name=None)) == set(
+        dictionary.questions(schema()["survey_items"])
+    )
+    assert set(committed["campaigns"]["experiment_id"].dropna()) <= set(schema()["experiments"])
+
+
 # The experiments stay where they belong -----------------------------------------------------------------
 
 ON_ORDER_RATES = ["EXP-FREQ", "EXP-JOIN", "EXP-PROMO", "EXP-POINTS", "EXP-WINBACK"]

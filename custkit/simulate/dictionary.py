@@ -82,6 +82,7 @@ def readme(
     parts = [text, *_files(schema, manifest), *_keys(schema["tables"]), _HOW_TO_READ]
     for name, table in schema["tables"].items():
         parts.append(_dictionary(name, table))
+    parts += [*_questions(schema["survey_items"]), *_experiments(schema["experiments"])]
     parts.append("## Truth tables / 真值表\n")
     parts += [_dictionary(name, table) for name, table in schema["kept_apart"].items()]
     return "\n".join(parts)
@@ -160,6 +161,39 @@ def _dictionary(name: str, table: Mapping[str, Any]) -> str:
             sense += f"缺失：{chinese['missing']}。"
         lines.append(f"| `{column}` | {_cell(kind)} | {_cell(meaning)} | {_cell(sense)} |")
     return "\n".join(lines) + "\n"
+
+
+def questions(surveys: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Survey and item of every question, each ending of those asked twice on its own."""
+    return [
+        (name, item + ending)
+        for name, survey in surveys.items()
+        for item in survey["items"]
+        for ending in survey.get("asked_twice", [""])
+    ]
+
+
+def _questions(surveys: Mapping[str, Any]) -> Iterator[str]:
+    """The questions behind the items of `survey_answers`."""
+    yield "## Survey questions / 问卷题目\n"
+    lines = ["| survey | item | question | 题目 |", "|---|---|---|---|"]
+    for name, survey in surveys.items():
+        twice = survey.get("asked_twice", {})
+        scale = "; ".join([survey["scale"], *(f"`{ending}` {text}" for ending, text in twice.items())])
+        lines.append(f"| **{name}** | | *{_cell(scale)}* | |")
+        lines += [f"| | `{item}` | {_cell(q['en'])} | {q['zh-CN']} |" for item, q in survey["items"].items()]
+    yield "\n".join(lines) + "\n"
+
+
+def _experiments(experiments: Mapping[str, Any]) -> Iterator[str]:
+    """What was tried, and where the arms stand."""
+    yield "## Experiments and natural experiments / 实验与自然实验\n"
+    lines = ["| id | arms in | what | 内容 |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {one['arms']} | {_cell(one['en'])} | {one['zh-CN']} |"
+        for name, one in experiments.items()
+    ]
+    yield "\n".join(lines) + "\n"
 
 
 def _code(names: list[str]) -> str:
