@@ -56,12 +56,10 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
                 }
             )
         )
-        for name in ("ceiling", "scale"):
-            unit = "visits a flight" if name == "ceiling" else "CNY a flight"
-            draft.plant(f"media.{channel}.{name}", curve[name] * scale, unit, f"response curve of {channel}")
     campaigns = pd.concat(flights, ignore_index=True).sort_values(
         ["first_week", "channel"], ignore_index=True
     )
+    _plant(draft, season(clock, np.arange(1, clock.weeks + 1)).mean())
     begin = clock.dates(campaigns["first_week"].to_numpy() - 1.0)
     campaigns = campaigns.assign(
         campaign_id=draft.ids("MED", len(campaigns), 3),
@@ -78,3 +76,13 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
         randomised=True,
     )
     return {"campaigns": campaigns}
+
+
+def _plant(draft: Draft, average: float) -> None:
+    """Note the response curves, at the season's average."""
+    given = parameters("media")
+    scale = draft.size / given["reference_customers"]
+    for channel, curve in given["paid"].items():
+        text = f"response curve of {channel}"
+        draft.plant(f"media.{channel}.ceiling", curve["ceiling"] * scale * average, "visits a flight", text)
+        draft.plant(f"media.{channel}.scale", curve["scale"] * scale, "CNY a flight", text)
