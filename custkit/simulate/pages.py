@@ -162,7 +162,6 @@ def plant(draft: Draft, engaged_share: float) -> None:
     for arm, rate in cta["completion"].items():
         draft.plant(f"exp_cta.{arm}.completion", rate, "share", f"visits that follow the call '{arm}'")
         margin = cta["margin"][arm]
-        draft.plant(f"exp_cta.{arm}.margin", margin, "CNY", f"margin of one completed call '{arm}'")
         draft.plant(f"exp_cta.{arm}.profit", rate * margin, "CNY", f"margin a visit, call '{arm}'")
     for other in ("form", "buy"):
         gain = cta["completion"]["trial"] * cta["margin"]["trial"]

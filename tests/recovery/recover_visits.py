@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from custkit.simulate.draft import parameters
 from recovery.estimate import Company, Estimate
 
 CHANNELS = ["search", "social", "email", "referral", "display"]
@@ -81,9 +82,10 @@ def _checkout(visits: pd.DataFrame) -> list[Estimate]:
 
 def _call_to_action(company: Company, visits: pd.DataFrame) -> list[Estimate]:
     found, profit = [], {}
+    margins = parameters("visits")["offers"]["cta"]["margin"]  # known to the company, not estimated
     for name in ("form", "trial", "buy"):
         followed = visits.loc[visits["page_variant"] == name, "furthest_step"] >= 3
-        margin = company.effects[f"exp_cta.{name}.margin"]["value"]  # known to the company, not estimated
+        margin = margins[name]
         share, variance = _rate(followed)
         profit[name] = share * margin, variance * margin**2
         found.append(_share(f"exp_cta.{name}.completion", followed, "share with step 3 or further"))
