@@ -26,15 +26,16 @@ def order_mixes(draft: Draft, orders: pd.DataFrame) -> pd.DataFrame:
     """
     given, people = parameters("baskets"), draft.tables["people"]
     customer, week = orders["customer"].to_numpy(), orders["week"].to_numpy()
-    gifts, trend = draft.clock.in_gift_season(week), _trend(given, week)
+    gifts, drift = draft.clock.in_gift_season(week), given["needs_drift"]
+    left = people["dropped_week"].to_numpy()[customer]
+    drifted = (people["churn_reason"].to_numpy()[customer] == "needs") & (week > left - drift["weeks"])
+    trend = _trend(given, week, np.where(drifted, drift["concentration"], given["concentration"]))
     mean = _mean_mixes(draft, people, customer, week, trend)
     season = np.where(np.array(given["categories"]) == "gifts", given["gift_odds"], 1.0)
-    rng, drift = draft.rng("preferences"), given["needs_drift"]
+    rng = draft.rng("preferences")
     usual = _dirichlet(rng, given["concentration"], mean)
     new = _dirichlet(rng, drift["concentration"], mean)
     mixes = np.where(gifts[:, None], usual(shares(mean * season))[customer], usual(mean)[customer])
-    left = people["dropped_week"].to_numpy()[customer]
-    drifted = (people["churn_reason"].to_numpy()[customer] == "needs") & (week > left - drift["weeks"])
     changed = np.where(gifts[:, None], new(shares(mean * season))[customer], new(mean)[customer])
     mixes = np.where(drifted[:, None], changed, mixes)
     return pd.DataFrame(shares(mixes * trend), columns=given["categories"], index=orders.index)
@@ -46,7 +47,7 @@ def shares(weights) -> np.ndarray:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _trend(given: dict, week: np.ndarray) -> np.ndarray:
+def _trend(given: dict, week: np.ndarray, concentration: np.ndarray) -> np.ndarray:
     """Factor of each category at each order.
 
     A factor on the odds of every customer's own share moves the odds of the mean share by less: in first
@@ -54,8 +55,8 @@ def _trend(given: dict, week: np.ndarray) -> np.ndarray:
     is planted in the mean.
     """
     slope = np.array([given["trend_per_year"].get(name, 0.0) for name in given["categories"]])
-    within = given["concentration"] / (given["concentration"] + 1)
-    return np.exp(np.outer((week - given["trend_centre_week"]) / 52, slope / within))
+    years = (week - given["trend_centre_week"]) / 52
+    return np.exp(np.outer(years * (concentration + 1) / concentration, slope))
 
 
 def _mean_mixes(
