@@ -8,7 +8,7 @@ from custkit.simulate import awareness, comments, exits, followups, questionnair
 from custkit.simulate.attitudes import is_lost, nps_group, nps_score, satisfaction
 from custkit.simulate.business_answers import business_answers, cronbach
 from custkit.simulate.company import build
-from custkit.simulate.draft import parameters, words
+from custkit.simulate.draft import Draft, parameters, words
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_typing_error_swaps_two_letters():
 
 def test_business_answers_form_an_index(draft):
     accounts = pd.DataFrame({"customer_id": [f"B{n}" for n in range(300)], "joined_week": 0.0})
-    ended = accounts.assign(dropped_week=30.0)
+    ended = accounts.assign(ends_week=30.0)
     told = business_answers(draft, accounts)
     wide = told.pivot(index="response_id", columns="item", values="answer").astype(float)
     good = [item for item in parameters("surveys")["business"]["items"] if item != "showroom"]
@@ -226,6 +226,11 @@ def test_cronbach_of_equal_items_is_one():
 
 
 def test_ids_of_a_later_part_are_its_own():
-    first = build(5, customers=400, until="surveys").tables["survey_answers"]
-    second = build(5, customers=400, part=1, until="surveys").tables["survey_answers"]
-    assert not set(first["response_id"]) & set(second["response_id"])
+    sheet = pd.DataFrame(
+        {"respondent_type": "public", "respondent_id": ["P1", "P2"], "form": "public", "wave": "2024H1"}
+        | {"week": [22.5, 22.1], "channel": "web", "aware": [1.0, 0.0]}
+    )
+    parts = [questionnaire.stack(Draft(seed=1, size=400, part=part), sheet) for part in (0, 1)]
+    assert not set(parts[0]["response_id"]) & set(parts[1]["response_id"])
+    assert parts[0]["respondent_id"].tolist() == ["P2", "P1"]  # by time
+    assert parts[0]["answer"].tolist() == ["0", "1"]

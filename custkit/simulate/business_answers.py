@@ -19,7 +19,7 @@ def business_answers(draft: Draft, accounts: pd.DataFrame) -> pd.DataFrame:
     ----------
     draft : Draft
     accounts : DataFrame
-        One row per account: customer_id, joined_week (when the contract began) and, if known, dropped_week
+        One row per account: customer_id, joined_week (when the contract began) and, if known, ends_week
         (when it ended; missing while it runs) and satisfaction (the common feeling, N(0, 1)).
 
     Returns
@@ -31,12 +31,14 @@ def business_answers(draft: Draft, accounts: pd.DataFrame) -> pd.DataFrame:
     common = rng.standard_normal(len(accounts))
     if "satisfaction" in accounts:
         common = accounts["satisfaction"].to_numpy()
-    ended = accounts["dropped_week"] if "dropped_week" in accounts else pd.Series(np.nan, accounts.index)
-    parts = []
+    ended = accounts["ends_week"] if "ends_week" in accounts else pd.Series(np.nan, accounts.index)
+    parts, felt = [], []
     for number, (wave, start) in enumerate(parameters("surveys")["waves"].items()):
         old = accounts["joined_week"].to_numpy() + given["weeks_with_us"] <= start
-        asked = old & ~(ended.to_numpy() < start) & (rng.random(len(accounts)) < given["response"])
+        there = old & ~(ended.to_numpy() < start)
+        asked = there & (rng.random(len(accounts)) < given["response"])
         answers = _answers(rng, common[asked], slipped=number >= _slip_from(given))
+        felt.append(common[there])
         parts.append(
             answers.assign(
                 respondent_id=accounts.loc[asked, "customer_id"].to_numpy(),
@@ -45,7 +47,7 @@ def business_answers(draft: Draft, accounts: pd.DataFrame) -> pd.DataFrame:
             )
         )
     sheets = pd.concat(parts, ignore_index=True)
-    _plant(draft, given)
+    _plant(draft, given, np.concatenate(felt))
     return stack(draft, sheets.assign(respondent_type="business", form="business", channel="email"), "RB")
 
 
@@ -70,10 +72,15 @@ def _answers(rng: np.random.Generator, common: np.ndarray, slipped: bool) -> pd.
     return pd.DataFrame(table | {"csat": cut(feeling + csat["noise"] * rng.standard_normal(len(common)))})
 
 
-def _plant(draft: Draft, given: dict) -> None:
-    """True slip of the service item as a scale of 1 to 5 shows it; alpha; the stray item hangs on nothing."""
-    rng = np.random.default_rng(0)  # of the truth, not of the company: a large sample of answers
-    common = rng.standard_normal(200_000)
+def _plant(draft: Draft, given: dict, felt: np.ndarray) -> None:
+    """True slip of the service item as a scale of 1 to 5 shows it; alpha; the stray item hangs on nothing.
+
+    Of a large sample of answers of accounts that feel like those surveyed.
+    """
+    if len(felt) == 0:
+        return
+    rng = draft.rng("survey business truth")
+    common = rng.choice(felt, 200_000)
     before, after = (_answers(rng, common, slipped) for slipped in (False, True))
     item = given["slip"]["item"]
     change = after[item].mean() - before[item].mean()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from custkit.simulate import awareness, comments, exits, followups
 from custkit.simulate.attitudes import decades, nps_group, nps_score, satisfaction
+from custkit.simulate.contacts import pers_arms
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.people import chance
 from custkit.simulate.questionnaire import HEAD, cut, stack
@@ -90,10 +91,10 @@ def core(draft: Draft, frame: pd.DataFrame) -> pd.DataFrame:
     latent = csat["mean"] + csat["satisfaction"] * feeling + csat["mood"] * mood
     latent += frame["last_channel"].map(csat["channel"]).to_numpy(float)
     latent += csat["noise"] * rng.standard_normal(n)
-    seen = last_variant(draft, frame)
-    answers["csat"] = cut(latent + csat["personal"] * (seen == "personal"))
-    lift = cut(latent + csat["personal"])[seen != "none"] - cut(latent)[seen != "none"]
-    meaning = "csat after a personal offer page, less after a generic one"
+    arm = personal_arm(draft, frame)
+    answers["csat"] = cut(latent + csat["personal"] * (arm == "personal"))
+    lift = (cut(latent + csat["personal"]) - cut(latent))[arm != "none"]
+    meaning = "csat after personal pages and mails, less after generic ones"
     draft.plant("exp_pers.csat", lift.mean() if len(lift) else np.nan, "points", meaning)
     for item, factor in drivers["items"].items():
         noise = drivers["noise"] * rng.standard_normal(n)
@@ -101,14 +102,11 @@ def core(draft: Draft, frame: pd.DataFrame) -> pd.DataFrame:
     return answers
 
 
-def last_variant(draft: Draft, frame: pd.DataFrame) -> np.ndarray:
-    """The last offer page a customer saw before answering (EXP-PERS): generic, personal or none."""
-    sessions = draft.tables["sessions"]
-    seen = sessions[sessions["page_variant"].isin(["generic", "personal"]) & sessions["customer_id"].notna()]
-    seen = seen[["customer_id", "week", "page_variant"]].sort_values("week")
-    asked = frame[["customer_id", "week"]].rename_axis("row").reset_index().sort_values("week")
-    both = pd.merge_asof(asked, seen, on="week", by="customer_id").set_index("row").sort_index()
-    return both["page_variant"].fillna("none").to_numpy(object)
+def personal_arm(draft: Draft, frame: pd.DataFrame) -> np.ndarray:
+    """Arm of each invited customer in EXP-PERS, once it runs: generic, personal or none."""
+    arm = pers_arms(draft).reindex(frame["customer"]).to_numpy(object)
+    begun = (frame["week"] >= parameters("contacts")["exp_pers"]["week"]).to_numpy()
+    return np.where(begun & ~pd.isna(arm), arm, "none")
 
 
 def slopes(outcome: np.ndarray, columns: pd.DataFrame) -> pd.Series:

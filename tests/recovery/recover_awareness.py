@@ -93,20 +93,18 @@ def business(surveys: Surveys) -> list[Estimate]:
     told = surveys.sheets("business")
     late = told["wave"].isin(["2025H1", "2025H2"])
     total = told[INDEX].sum(axis=1)
-    spread, own = np.corrcoef(told["showroom"], total)[0, 1], len(told)
-    half = 1.96 / np.sqrt(own - 3)
-    stray = Estimate(
-        "surveys.business.stray", spread, spread - half, spread + half, kind="null", method="item-rest"
-    )
-    early = told[~late]
-    alpha = cronbach(early[INDEX])
+    link = np.corrcoef(told["showroom"], total)[0, 1]
+    error = 1 / np.sqrt(len(told) - 3)
+    stray = Estimate.from_error("surveys.business.stray", link, error, kind="null", method="item-rest")
+    # Every item less its mean of the wave, so that the slip of one does not count.
+    items = told[INDEX] - told.groupby("wave")[INDEX].transform("mean")
+    alpha = cronbach(items)
     rng = np.random.default_rng(1)
-    people = early.groupby("respondent_id").indices
+    accounts = list(told.groupby("respondent_id").indices.values())
     draws = []
     for _ in range(300):
-        picked = rng.choice(len(people), len(people))
-        rows = np.concatenate([list(people.values())[place] for place in picked])
-        draws.append(cronbach(early[INDEX].iloc[rows]))
+        rows = np.concatenate([accounts[place] for place in rng.choice(len(accounts), len(accounts))])
+        draws.append(cronbach(items.iloc[rows]))
     low, high = np.quantile(draws, [0.025, 0.975])
     index = Estimate("surveys.business.alpha", alpha, low, high, method="Cronbach, bootstrap of accounts")
     columns = sm.add_constant(pd.DataFrame({"late": late.astype(float), "rest": total - told["s"]}))

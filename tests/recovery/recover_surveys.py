@@ -9,7 +9,6 @@ from scipy import optimize, stats
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from recovery.estimate import Company, Estimate
-from recovery.order_panel import week_of
 from recovery.survey_panel import FIELD_WEEKS, FRAME_WEEKS, WAVES, Surveys, raked
 
 DRIVERS = {"q": "quality", "s": "service", "p": "price", "c": "communication"}
@@ -161,23 +160,23 @@ def satisfaction(surveys: Surveys) -> list[Estimate]:
 
 
 def personal(surveys: Surveys) -> list[Estimate]:
-    """EXP-PERS: csat of those whose last offer page before the answer was personal or generic."""
-    sessions = surveys.company.tables["sessions"]
-    seen = sessions[sessions["page_variant"].isin(["generic", "personal"]) & sessions["customer_id"].notna()]
-    seen = pd.DataFrame(
-        {
-            "respondent_id": seen["customer_id"].astype("str"),
-            "week": week_of(seen["started_at"]),
-            "personal": (seen["page_variant"] == "personal").astype(float),
-        }
-    ).sort_values("week")
-    frame = surveys.frame[surveys.frame["answered"]].sort_values("week")
-    both = pd.merge_asof(frame, seen, on="week", by="respondent_id").dropna(subset=["personal"])
-    # The four drivers, which the page cannot change, take out most of the noise.
-    fit = clustered(both["csat"], both[["personal", *DRIVERS]], both["respondent_id"])
-    return [
-        Estimate.from_error("exp_pers.csat", fit.params["personal"], fit.bse["personal"], method="adjusted")
-    ]
+    """EXP-PERS: csat of the two arms in the wave after the messages."""
+    arm = trial_arm(surveys, "EXP-PERS")
+    frame = surveys.frame[surveys.frame["answered"] & (surveys.frame["wave"] == "2025H2")]
+    got = frame["respondent_id"].map(arm)
+    one, two = (frame.loc[got == name, "csat"] for name in ("personal", "generic"))
+    error = np.hypot(one.sem(), two.sem())
+    return [Estimate.from_error("exp_pers.csat", one.mean() - two.mean(), error, method="two means")]
+
+
+def trial_arm(surveys: Surveys, name: str) -> pd.Series:
+    """Arm of each customer in an experiment, as the contacts keep it."""
+    tables = surveys.company.tables
+    campaigns = tables["campaigns"]
+    trial = campaigns.loc[campaigns["experiment_id"] == name, "campaign_id"]
+    sent = tables["contacts"][tables["contacts"]["campaign_id"].isin(trial)]
+    sent = sent.astype({"customer_id": "str", "arm": object}).drop_duplicates("customer_id")
+    return sent.set_index("customer_id")["arm"]
 
 
 def forms(surveys: Surveys) -> list[Estimate]:
@@ -262,16 +261,14 @@ def needs(surveys: Surveys) -> list[Estimate]:
 
 def contact(surveys: Surveys) -> list[Estimate]:
     """How many messages people want, and what they say of those they get in EXP-FREQ."""
-    frame, tables = surveys.frame, surveys.company.tables
+    frame = surveys.frame
     modest = (frame["contact_wish"] <= 2).astype(float).where(frame["contact_wish"].notna())
     found = [
         Estimate.from_error(
             "surveys.contact.wish_at_most_2", *surveys.weighted_mean(modest), method="raked mean"
         )
     ]
-    trial = tables["campaigns"].query("experiment_id == 'EXP-FREQ'")["campaign_id"]
-    sent = tables["contacts"][tables["contacts"]["campaign_id"].isin(trial)]
-    arm = sent.drop_duplicates("customer_id").set_index("customer_id")["arm"].astype(float)
+    arm = trial_arm(surveys, "EXP-FREQ").astype(float)
     got = frame["respondent_id"].map(arm)
     much = (frame["contact_opinion"] >= 4).astype(float).where(frame["contact_opinion"].notna() & (got == 8))
     mean, error = surveys.weighted_mean(much)
