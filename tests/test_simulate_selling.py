@@ -98,6 +98,17 @@ def test_first_contact_comes_when_the_lead_says(leads, done):
     assert set(first.index) == set(replied.index)
 
 
+def test_only_qualified_leads_are_handed_over_within_the_team(leads, done, draft):
+    staff = draft.tables["staff"].set_index("staff_id")
+    lead = leads.set_index("lead_id").loc[done["lead_id"]]
+    other = done["staff_id"].to_numpy() != lead["staff_id"].to_numpy()
+    assert done.loc[other, "lead_id"].nunique() > 20
+    assert (lead["stage_number"].to_numpy()[other] >= 2).all()
+    team = [staff.loc[ids, "team"].to_numpy() for ids in (done["staff_id"], lead["staff_id"])]
+    assert (team[0] == team[1]).all()
+    assert (staff.loc[done["staff_id"], "role"] == "sales_rep").all()
+
+
 def test_the_lead_was_last_updated_by_its_last_activity(leads, done):
     last = done.groupby("lead_id")["at"].max()
     expected = leads["lead_id"].map(last).fillna(leads["created_at"])

@@ -35,9 +35,11 @@ def draw(draft: Draft, leads: pd.DataFrame) -> pd.DataFrame:
     found["at"] = office_time(draft.clock, found["week"])
     found = found.sort_values(["at", "change", "week", "lead"], ignore_index=True)
     rows = found["lead"].to_numpy()
-    found["lead_id"], found["staff_id"] = (leads[name].to_numpy()[rows] for name in ("lead_id", "staff_id"))
+    found["lead_id"] = leads["lead_id"].to_numpy()[rows]
+    found["rep"] = _who(draft, leads, found)
+    found["staff_id"] = draft.tables["staff"]["staff_id"].to_numpy()[found["rep"]]
     found["activity_id"] = draft.ids("A", len(found))
-    _effort(draft, leads, found)
+    _effort(draft, found)
     return found[[*COLUMNS, "minutes", "cost", "lead", "week"]]
 
 
@@ -123,12 +125,30 @@ def _changes(leads: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _effort(draft: Draft, leads: pd.DataFrame, found: pd.DataFrame) -> None:
+def _who(draft: Draft, leads: pd.DataFrame, found: pd.DataFrame) -> np.ndarray:
+    """The rep in charge; of leads handed over, a colleague of the team once they are qualified."""
+    rng, staff = draft.rng("hand-overs"), draft.tables["staff"]
+    given, rep = parameters("selling")["activities"], leads["rep"].to_numpy()
+    number = np.arange(len(staff))
+    team = staff["team"].where(staff["role"] == "sales_rep", None)
+    mates = {row: number[(team == team[row]) & (number != row)] for row in np.unique(rep)}
+    luck, pick = rng.random(len(leads)), rng.random(len(leads))
+    colleague = [
+        mates[row][int(share * len(mates[row]))] if len(mates[row]) else row
+        for row, share in zip(rep, pick, strict=True)
+    ]
+    rows = found["lead"].to_numpy()
+    later = found["week"].to_numpy() > leads["enter_2"].to_numpy()[rows]
+    later &= leads["stage_number"].to_numpy()[rows] >= 2
+    return np.where(later & (luck[rows] < given["hand_over"]), np.array(colleague)[rows], rep[rows])
+
+
+def _effort(draft: Draft, found: pd.DataFrame) -> None:
     """Minutes of the rep, and their cost with travel and material."""
     given, rng = parameters("selling")["activities"], draft.rng("sales effort")
     usual = found["kind"].map(given["minutes"]).to_numpy(float)
     minutes = 5 * np.round(usual * np.exp(given["spread"] * rng.standard_normal(len(found))) / 5)
     found["minutes"] = np.where(usual > 0, np.maximum(minutes, 5), 0).astype(int)
-    hourly = draft.tables["staff"]["hourly_cost"].to_numpy()[leads["rep"].to_numpy()[found["lead"]]]
+    hourly = draft.tables["staff"]["hourly_cost"].to_numpy()[found["rep"]]
     extra = found["kind"].map(given["extra_cost"]).to_numpy(float)
     found["cost"] = np.round(found["minutes"] / 60 * hourly + extra, 2)

@@ -19,6 +19,7 @@ def estimates(company: Company) -> list[Estimate]:
         *_actions(panel),
         *_wins(panel),
         *_visits(panel),
+        *_hand_over(panel),
         *_stages(panel),
         *_values(panel),
         *_payment(panel),
@@ -79,6 +80,25 @@ def _visits(panel: LeadPanel) -> list[Estimate]:
                             method="within the proposal stage, given the odds"),
         panel.alone("null.visit", any_visit, "visited or not: only advanced leads are visited"),
     ]  # fmt: skip
+
+
+def _hand_over(panel: LeadPanel) -> list[Estimate]:
+    """Winning by whether a colleague took over, among the qualified; and among all, which favours it."""
+    ripe = panel.ripe.assign(odds=panel.design.to_numpy() @ panel.logit[0].to_numpy())
+    done = panel.activities
+    colleague = done["staff_id"].astype(object) != done["lead_id"].map(
+        panel.leads.set_index("lead_id")["staff_id"]
+    )
+    ripe["other"] = ripe["lead_id"].isin(done.loc[colleague, "lead_id"]).astype(float)
+    there = ripe[ripe["lead_id"].isin(panel.changed("qualified", "stage_to").index)]
+    slope, error = firth(sm.add_constant(there[["other", "odds"]]), there["won"])
+    method = "among the qualified, given the odds"
+    return [
+        Estimate.from_error(
+            "leads.null.hand_over", slope["other"], error["other"], kind="null", method=method
+        ),
+        panel.alone("null.hand_over", ripe["other"], "among all: only advanced leads change hands"),
+    ]
 
 
 def _stages(panel: LeadPanel) -> list[Estimate]:
