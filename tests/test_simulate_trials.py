@@ -58,6 +58,10 @@ def test_audiences_are_as_described(draft, arms):
 
 def test_the_invited_alone_join_and_about_as_many_as_comply(draft, arms):
     invited = arms["EXP-JOIN"].index[arms["EXP-JOIN"] == "invited"]
+    table = draft.tables["trial_arms"]
+    took_part = table[table["took_part"].notna()].set_index("customer")["took_part"].astype(bool)
+    assert set(took_part.index) == set(invited)
+    assert set(took_part.index[took_part]) == set(draft.tables["people"].query("pilot_member").index)
     share = draft.tables["people"].loc[invited, "pilot_member"].mean()
     given = parameters("trials")["exp_join"]["comply"]
     assert abs(share - given) < 4 * np.sqrt(given * (1 - given) / len(invited))

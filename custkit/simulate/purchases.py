@@ -190,9 +190,9 @@ def draw(draft: Draft, *, effects: bool = True) -> dict[str, pd.DataFrame]:
         `orders` in order of time: customer, week, net_amount; promo_arm (offer in force on the order),
         topped_up (raised over the threshold), winback_arm (first order of a customer of EXP-WINBACK while
         its offer holds), reactivated_by (arm that brought back a customer truly lost). `trial_arms`
-        (customer, experiment_id, arm, week), `freq_cycles` (customer, cycle, n_sent, unsubscribed).
-        `people` with dropped_week (nan: still a customer), lost_week (first drop-out, also of those who
-        came back), reactivated_week, pilot_member, join_week, tier_at_79 and unsubscribed_week.
+        (customer, experiment_id, arm, week, took_part), `freq_cycles` (customer, cycle, n_sent,
+        unsubscribed). `people` with dropped_week (nan: still a customer), lost_week (first drop-out, also
+        of those who came back), reactivated_week, pilot_member, join_week, tier_at_79 and unsubscribed_week.
     """
     people, clock = draft.tables["people"], draft.clock
     book = Book(draft)

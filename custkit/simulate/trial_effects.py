@@ -84,9 +84,14 @@ def _plant_frequency(trials: Trials, expect: Expectation) -> None:
 
 
 def _plant_join(trials: Trials, expect: Expectation) -> None:
-    plant, others = trials.draft.plant, trials.product(without=["EXP-JOIN"])
-    rows = np.flatnonzero(trials.complies)
-    more = expect(others[rows] * trials.if_invited[rows], rows) - expect(others[rows], rows)
+    """Those who join get double points in the last weeks by lot: that is part of what joining brings."""
+    plant, others = trials.draft.plant, trials.product(without=["EXP-JOIN", "EXP-POINTS"])
+    rows, double = np.flatnonzero(trials.complies), trials.given["exp_points"]["double"]
+    joined = others[rows] * trials.if_invited[rows]
+    with_points = joined * trials.points_table()[rows]
+    more = (
+        double * expect(with_points, rows) + (1 - double) * expect(joined, rows) - expect(others[rows], rows)
+    )
     inside = trials.inside("EXP-JOIN").sum()
     plant("exp_join.invited", more.sum() / inside, "orders in 26 weeks", "effect of the invitation (ITT)")
     plant(

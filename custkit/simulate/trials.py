@@ -108,7 +108,7 @@ class Trials:
         return np.not_equal(self.arm[name], None)
 
     def arms(self) -> pd.DataFrame:
-        """`trial_arms`: customer, experiment_id, arm, week of the start."""
+        """`trial_arms`: customer, experiment_id, arm, week of the start; took_part (in EXP-JOIN: joined)."""
         parts = [
             pd.DataFrame(
                 {"customer": rows, "experiment_id": name, "arm": arm[rows], "week": self.begin[name]}
@@ -116,7 +116,10 @@ class Trials:
             for name, arm in self.arm.items()
             if len(rows := np.flatnonzero(np.not_equal(arm, None)))
         ]
-        return pd.concat(parts, ignore_index=True)
+        table = pd.concat(parts, ignore_index=True)
+        invited = (table["experiment_id"] == "EXP-JOIN") & (table["arm"] == "invited")
+        joined = pd.Series(self.member[table["customer"]], dtype="boolean")
+        return table.assign(took_part=joined.where(invited, pd.NA))
 
     # What it does -------------------------------------------------------------------------------------
 

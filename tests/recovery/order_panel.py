@@ -15,6 +15,7 @@ from recovery.estimate import Company
 START = pd.Timestamp("2024-01-01")  # week 0; week number w covers [w - 1, w)
 CALIBRATION, END = 78, 104
 EXTRA = 0.3  # variance beyond Poisson, as a share of the squared mean, assumed in weighing customers
+SLACK = 0.2  # orders; keeps the logarithm of a forecast near nought from running away
 
 
 def week_of(times) -> np.ndarray:
@@ -119,7 +120,9 @@ def log_ratios(orders, columns: pd.DataFrame, expected) -> Fit:
     exp(coefficient) is a ratio of orders, adjusted for chance differences in what was to be expected anyway
     (CUPED on the scale of ratios). Heavy customers vary most and weigh less than in a ratio of totals.
     """
-    design = columns.assign(one=1.0, expected=np.log(np.asarray(expected)))
+    design = columns.assign(one=1.0)
+    if np.ptp(expected) > 0:
+        design["expected"] = np.log(np.asarray(expected) + SLACK)
     fit = sm.GLM(
         np.asarray(orders), design.to_numpy(float), family=sm.families.NegativeBinomial(alpha=EXTRA)
     ).fit(cov_type="HC1")

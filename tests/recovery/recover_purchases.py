@@ -59,9 +59,11 @@ def causes(panel: Panel) -> list[Estimate]:
     truth, table = panel.truth, panel.summary(CALIBRATION)
     table = table[table["frequency"] > 0]
     x = truth[FACTORS].to_numpy()[table.index]
-    left = week_of(truth["dropped_at"])[table.index] < CALIBRATION
+    # Only customers lost before week 79 had been silent for long enough to be won back.
+    left = (week_of(truth["dropped_at"]) < CALIBRATION) | truth["reactivated_at"].notna().to_numpy()
+    left = left[table.index]
     stayed = table["frequency"].to_numpy() - left
-    nodes, weights = np.polynomial.hermite_e.hermegauss(24)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
     grid = np.linspace(-7, 7, 4001)
     chance = stats.beta.ppf(stats.norm.cdf(grid), *panel.model.params[["a", "b"]])
     log_leave, log_stay = np.log(np.maximum(chance, 1e-300)), np.log1p(-np.minimum(chance, 1 - 1e-12))
@@ -79,7 +81,7 @@ def causes(panel: Panel) -> list[Estimate]:
         return np.log(np.exp(term - top) @ weights) + top[:, 0]
 
     w, step = np.full(4, 0.3), 1e-4
-    for _ in range(6):  # Berndt, Hall, Hall and Hausman: scores by difference
+    for _ in range(5):  # Berndt, Hall, Hall and Hausman: scores by difference
         scores = np.column_stack(
             [(log_likelihood(w + e) - log_likelihood(w - e)) / (2 * step) for e in step * np.eye(4)]
         )
@@ -109,32 +111,30 @@ def gender(panel: Panel) -> Estimate:
 
 
 def community(panel: Panel) -> list[Estimate]:
-    """Members and others in weeks 79-91: everybody; and members by then against those who joined later.
+    """Members and others after week 78: those who never join; and those who join after week 91.
 
-    Who joins is chosen by order rate, when is not: later members are the fair comparison.
+    Who joins is chosen by order rate, when is not (given how long the customer has been one): later members
+    are the fair comparison.
     """
     middle = CALIBRATION + 13
     since = week_of(panel.customers["member_since"])
     expected = panel.forecast(CALIBRATION, middle - CALIBRATION)
-    past, orders = ~np.isnan(expected), panel.count(CALIBRATION, middle)
+    past, orders = panel.joined < CALIBRATION, panel.count(CALIBRATION, middle)
     early, late = since < CALIBRATION, since >= middle
+    age = (CALIBRATION - panel.joined) / CALIBRATION
+    columns = dummies(np.where(early, "member", "other"), "other").assign(age=age, bend=age**2)
+    naive, fair = past & (early | np.isnan(since)), past & (early | late)
+    fits = {
+        "trap": log_ratios(panel.count(CALIBRATION, END)[naive], columns[naive], np.ones(naive.sum())),
+        "null": log_ratios(orders[fair], columns[fair], expected[fair]),
+    }
+    methods = {
+        "trap": "members to those who never joined, given age",
+        "null": "early to later members, given age and forecast",
+    }
     found = []
-    for who, kind, base, method in (
-        (
-            past & ~((since >= CALIBRATION) & (since < middle)),
-            "trap",
-            None,
-            "members to all others, unadjusted",
-        ),
-        (past & (early | late), "null", expected, "early to later members, given the forecast"),
-    ):
-        flat = np.ones(who.sum()) if base is None else base[who]
-        arm = np.where(early[who], "member", "other")
-        if base is None:
-            fit = log_ratios(orders[who], dummies(arm, "other"), np.exp(panel.joined[who] / 104))
-        else:
-            fit = log_ratios(orders[who], dummies(arm, "other"), flat)
+    for kind, fit in fits.items():
         value, error = fit.of(member=1)
         ends = np.exp([value, value - 1.96 * error, value + 1.96 * error])
-        found.append(Estimate("community.order_rate", *ends, kind=kind, null=1.0, method=method))
+        found.append(Estimate("community.order_rate", *ends, kind=kind, null=1.0, method=methods[kind]))
     return found
