@@ -153,4 +153,4 @@ def plant_core(draft: Draft, frame: pd.DataFrame, answers: pd.DataFrame) -> None
     by = answers["csat"].groupby(frame["last_channel"]).mean()
     for name in ("store", "phone"):
         meaning = f"csat after {name} less after web orders"
-        draft.plant(f"surveys.csat.{name}", by[name] - by["web"], "points", meaning)
+        draft.plant(f"surveys.csat.{name}", by.get(name, np.nan) - by.get("web", np.nan), "points", meaning)
