@@ -1,4 +1,4 @@
-"""Recover what the block baskets planted: mixes, season, pairs, coupons, layout, delivery, points."""
+"""Recover what the block baskets planted: mixes, season, pairs, coupons, layout, delivery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from recovery.estimate import Company, Estimate
 
 CATEGORIES = ("coffee", "tea", "equipment", "gifts", "accessories")
 HOLDOUT = pd.Timestamp("2025-06-30")  # Monday of week 79
-LAST = pd.Timestamp("2025-12-29")
 
 
 def estimates(company: Company) -> list[Estimate]:
@@ -26,7 +25,6 @@ def estimates(company: Company) -> list[Estimate]:
         *_breadth(data),
         _layout(data),
         *_delivery(data),
-        *_reminder(company, data),
     ]
 
 
@@ -263,63 +261,4 @@ def _delivery(data: _Data) -> list[Estimate]:
     return [
         Estimate.from_error(name, value, error, method="least squares on the true factor, days clustered")
         for name, value, error in zip(names, fit.params, fit.bse, strict=True)
-    ]
-
-
-def _arms(company: Company, data: _Data) -> pd.Series:
-    """Arm of each pilot member in the experiment with reminders."""
-    tables = company.tables
-    if "contacts" in tables:
-        campaigns = tables["campaigns"][["campaign_id", "experiment_id"]]
-        arms = tables["contacts"].merge(campaigns, on="campaign_id").query("experiment_id == 'EXP-EXPIRY'")
-        return arms.drop_duplicates("customer_id").set_index("customer_id")["arm"]
-    arms = tables["trial_arms"].query("experiment_id == 'EXP-EXPIRY'")
-    return pd.Series(arms["arm"].to_numpy(), index=data.people.index[arms["customer"]])
-
-
-REMINDER_DAYS = pd.to_datetime(["2025-08-25", "2025-09-22", "2025-10-20", "2025-11-17"])
-LIFE, SPAN, LEAST = pd.Timedelta(weeks=8), pd.Timedelta(weeks=4), 200
-
-
-def _reminder(company: Company, data: _Data) -> list[Estimate]:
-    """Share of members who redeem at the first order after a reminder of points that expire, by arm.
-
-    Counted are members with points about to expire and enough points to redeem at that order.
-    """
-    arm = _arms(company, data)
-    orders = data.orders[data.orders["customer_id"].isin(arm.index) & (data.orders["ordered_at"] >= HOLDOUT)]
-    rows = []
-    for customer, own in orders.groupby("customer_id"):
-        lots: list[list] = []  # [time earned, points left], oldest first
-        events = [(time, 0, None, None) for time in REMINDER_DAYS]
-        events += list(
-            zip(own["ordered_at"], [1] * len(own), own["points_earned"], own["points_redeemed"], strict=True)
-        )
-        told = None
-        for time, kind, earned, redeemed in sorted(events, key=lambda event: event[:2]):
-            lots = [lot for lot in lots if lot[0] + LIFE > time]
-            if kind == 0:
-                told = time if any(left and since + LIFE < time + SPAN for since, left in lots) else None
-                continue
-            balance = sum(left for _, left in lots)
-            if told is not None and time < told + SPAN and balance >= LEAST:
-                rows.append((customer, arm[customer] == "reminder", redeemed > 0))
-            told = None
-            for lot in lots:
-                used = min(lot[1], redeemed)
-                lot[1], redeemed = lot[1] - used, redeemed - used
-            if earned:
-                lots.append([time, earned])
-    seen = pd.DataFrame(rows, columns=["customer", "reminded", "redeems"])
-    groups = seen["customer"].astype("category").cat.codes
-    fit = sm.OLS(seen["redeems"].astype(float), sm.add_constant(seen["reminded"].astype(float))).fit(
-        cov_type="cluster", cov_kwds={"groups": groups}
-    )
-    return [
-        Estimate.from_error(
-            "baskets.points.reminder",
-            fit.params["reminded"],
-            fit.bse["reminded"],
-            method="first orders, by arm",
-        )
     ]
