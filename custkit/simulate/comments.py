@@ -124,6 +124,7 @@ def on_leaving(rng: np.random.Generator, reason: str, chinese: bool) -> str:
     parts = [pick(rng, given["reasons"][reason][language])]
     if rng.random() < parameters("surveys")["exit"]["opening"]:
         parts.insert(0, pick(rng, given["openings"][language]))
-    if rng.random() < parameters("surveys")["exit"]["closing"] and reason != "not_left":
-        parts.append(pick(rng, given["closings"][language]))
+    stays = reason == "not_left"
+    if rng.random() < parameters("surveys")["exit"]["staying" if stays else "closing"]:
+        parts.append(pick(rng, given["stays" if stays else "closings"][language]))
     return finish(rng, parts, chinese)
