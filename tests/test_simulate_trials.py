@@ -173,4 +173,9 @@ def test_planted_effects_point_the_right_way(draft):
     assert value["own_price.sensitive.elasticity"] < value["own_price.other.elasticity"] < 0
     assert value["comp_price.sensitive.again"] < value["comp_price.city.again"] < 0
     assert value["exp_winback.service_call.quality"] > value["exp_winback.coupon20.quality"]
-    assert 0 in trial_effects.GRID
+
+
+def test_summit_is_found_between_the_points_of_the_grid():
+    assert trial_effects._summit(-((trial_effects.GRID - 3.37) ** 2)) == pytest.approx(3.37)
+    assert trial_effects._summit(-trial_effects.GRID) == 0
+    assert trial_effects._summit(trial_effects.GRID) == trial_effects.GRID[-1]

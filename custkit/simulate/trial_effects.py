@@ -13,7 +13,7 @@ from custkit.simulate.draft import parameters
 from custkit.simulate.trials import Trials, unsatisfied, unsubscribe_chance
 from custkit.simulate.true_value import Expectation, message_table
 
-GRID = np.arange(0, 10.01, 0.1)  # messages a cycle among which the best number is looked for
+GRID = np.arange(0, 8.01, 0.25)  # messages a cycle among which the best number is looked for
 NEAR = 400.0  # CNY on both sides of the threshold from which the jump at it is read
 RETURN_WEEKS = 13  # weeks within which a customer should have ordered again
 
@@ -62,25 +62,33 @@ def _plant_frequency(trials: Trials, expect: Expectation) -> None:
     inside, engaged = trials.inside("EXP-FREQ"), trials.people["engaged"].to_numpy()
     others = trials.product(without=["EXP-FREQ"])
     weeks = given["cycles"] * given["cycle_weeks"]
-    best = {}
-    for name, who in (("engaged", inside & engaged), ("other", inside & ~engaged), ("all", inside)):
+    curves, best = {}, {}
+    for name, who in (("engaged", inside & engaged), ("other", inside & ~engaged)):
         rows = np.flatnonzero(who)
-
-        def orders(n, rows=rows):
-            return expect(message_table(trials, rows, n) * others[rows], rows, weeks).sum()
-
-        curve = np.array([orders(n) for n in GRID])
-        best[name] = GRID[curve.argmax()]
+        tables = (message_table(trials, rows, n) * others[rows] for n in GRID)
+        curves[name] = np.array([expect(table, rows, weeks).sum() for table in tables])
+    curves["all"] = curves["engaged"] + curves["other"]
+    for name, curve in curves.items():
+        best[name] = _summit(curve)
         plant(f"exp_freq.{name}.optimum", best[name], "messages a cycle", f"most orders, customers: {name}")
-        usual = orders(given["usual"])
         for n in (0, 8):
             text = f"orders at {n} messages a cycle to those at {given['usual']}, customers: {name}"
-            plant(f"exp_freq.{name}.orders_{n}", orders(n) / usual, "ratio", text)
+            ratio = curve[n == GRID] / curve[given["usual"] == GRID]
+            plant(f"exp_freq.{name}.orders_{n}", ratio.item(), "ratio", text)
     gap = best["engaged"] - best["other"]
     plant("exp_freq.optimum_gap", gap, "messages a cycle", "best number, engaged less other customers")
     annoyed = unsatisfied(trials.people)[inside]
     chance = unsubscribe_chance(8, annoyed).mean()
     plant("exp_freq.unsubscribe_8", chance, "share a cycle", "unsubscribed in the first cycle, 8 messages")
+
+
+def _summit(curve: np.ndarray) -> float:
+    """Where a curve over `GRID` is highest: the top of the parabola through its highest three points."""
+    top = int(curve.argmax())
+    if top in (0, len(GRID) - 1):
+        return float(GRID[top])
+    bend, slope, _ = np.polyfit(GRID[top - 1 : top + 2] - GRID[top], curve[top - 1 : top + 2], 2)
+    return float(GRID[top] - slope / (2 * bend))
 
 
 def _plant_join(trials: Trials, expect: Expectation) -> None:
