@@ -150,8 +150,7 @@ def _plant_pulled(draft: Draft, leads: pd.DataFrame) -> None:
     close = won["close_week"].to_numpy()
     ahead = starts[np.minimum(np.searchsorted(starts, close, "right"), len(starts) - 1)] - close
     late = (ahead > 0) & (ahead <= days / 7) & (close >= quarter_starts(draft)[0])
-    bonus = plan(draft, won["rep"].to_numpy(), close) != "flat"
-    share = won["pulled"].to_numpy()[late & bonus]
-    meaning = f"of wins in the last {days} days of a quarter, reps with a bonus: pulled forward"
-    draft.plant("deals.pulled.bonus", share.mean() if len(share) else 0.0, "share", meaning)
+    share = won["pulled"].to_numpy()[late]
+    meaning = f"of wins in the last {days} days of a quarter: pulled forward from the next"
+    draft.plant("deals.pulled", share.mean() if len(share) else 0.0, "share", meaning)
     draft.plant("deals.pulled.flat", 0, "share", "the same for reps without a bonus: none")
