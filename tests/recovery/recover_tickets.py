@@ -7,8 +7,17 @@ import pandas as pd
 import statsmodels.api as sm
 
 from recovery.estimate import Company, Estimate
+from recovery.ticket_panel import (
+    WEEK,
+    about_a_defect,
+    codes,
+    dummies,
+    faulty_products,
+    fit,
+    overlap,
+    usual_tickets,
+)
 
-WEEK = np.timedelta64(7, "D")
 OTHER_GEAR = ("P20", "P22", "P23", "P25")
 
 
@@ -26,35 +35,6 @@ def estimates(company: Company) -> list[Estimate]:
     ]
 
 
-def usual_tickets(company: Company) -> pd.DataFrame:
-    """Tickets of customers, questions before the first order left out; agents' training beside them."""
-    people = company.tables["customers"][["customer_id", "joined_at", "gender"]]
-    staff = company.tables["staff"][["staff_id", "trained_on"]]
-    tickets = (
-        company.tables["tickets"].merge(people, on="customer_id").merge(staff, on="staff_id", how="left")
-    )
-    tickets = tickets[tickets["opened_at"] >= tickets["joined_at"]].sort_values(
-        "opened_at", ignore_index=True
-    )
-    tickets["trained"] = (tickets["opened_at"] >= tickets["trained_on"]).astype(float)
-    tickets["unsolved"] = tickets["resolved_at"].isna().astype(float)
-    tickets["month"] = tickets["opened_at"].dt.strftime("%Y-%m")
-    tickets["hour"] = tickets["opened_at"].dt.hour
-    tickets["weekday"] = tickets["opened_at"].dt.dayofweek
-    return tickets
-
-
-def dummies(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Indicator columns, and a constant."""
-    shown = [pd.get_dummies(table[name].astype(str), drop_first=True).to_numpy(float) for name in columns]
-    return np.column_stack([np.ones(len(table)), *shown])
-
-
-def fit(y, first, rest, **options):
-    """Least squares with robust errors; the coefficients wanted come first."""
-    return sm.OLS(np.asarray(y, float), np.column_stack([first, rest])).fit(**{"cov_type": "HC1"} | options)
-
-
 def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     """Satisfaction: training by staggered difference in differences, the bend by a broken line."""
     rated = tickets[tickets["csat"].notna() & (tickets["channel"] != "store")]
@@ -62,11 +42,13 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     causes = ["trained", "n_transfers", "unsolved", "reopened"]
     first = rated[causes].astype(float).assign(paid=(rated["compensation"] > 0).astype(float)).to_numpy()
     rest = dummies(rated, ["staff_id", "month", "kind", "channel"])
-    bend, low, high = broken_line(rated["csat"].to_numpy(float), log_reply, np.column_stack([first, rest]))
+    groups = {"cov_type": "cluster", "cov_kwds": {"groups": codes(rated["customer_id"])}}
+    bend = broken_line(rated["csat"].to_numpy(float), log_reply, np.column_stack([first, rest]))
     beyond = np.maximum(log_reply - np.log2(bend), 0)
     # The step at the bend stands for not knowing where it lies (Muggeo 2003).
     step = (log_reply > np.log2(bend)).astype(float)
-    found = fit(rated["csat"], np.column_stack([beyond, first, step]), rest)
+    found = fit(rated["csat"], np.column_stack([beyond, first, step]), rest, **groups)
+    spread = np.exp2(1.96 * found.bse[first.shape[1] + 1] / abs(found.params[0]))
     method = "two-way fixed effects, broken line in log reply"
     names = ["per_doubling", "trained", "transfer", None, None, "compensation"]
     made = [
@@ -74,10 +56,9 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
         for i, name in enumerate(names)
         if name
     ]
-    made.append(
-        Estimate("tickets.csat.bend", bend, low, high, method="broken line, likelihood-ratio interval")
-    )
-    whole = fit(rated["csat"], rated["trained"], rest)
+    method = "broken line in log reply, interval after Muggeo"
+    made.append(Estimate("tickets.csat.bend", bend, bend / spread, bend * spread, method=method))
+    whole = fit(rated["csat"], rated["trained"], rest, **groups)
     method = "two-way fixed effects, reply left out"
     made.append(
         Estimate.from_error("tickets.csat.trained_in_all", whole.params[0], whole.bse[0], method=method)
@@ -107,29 +88,22 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     return made
 
 
-def codes(values: pd.Series) -> np.ndarray:
-    return pd.factorize(values)[0]
-
-
-def broken_line(y: np.ndarray, log_reply: np.ndarray, rest: np.ndarray) -> tuple[float, float, float]:
-    """Bend (minutes) of a line that is flat before it, with the likelihood-ratio interval."""
+def broken_line(y: np.ndarray, log_reply: np.ndarray, rest: np.ndarray) -> float:
+    """Bend (minutes) of the line, flat before it, that leaves the smallest squares."""
     basis, _ = np.linalg.qr(rest)
     grid = np.exp2(np.linspace(np.log2(10), np.log2(180), 161))
     hinges = np.maximum(log_reply[:, None] - np.log2(grid), 0)
     hinges -= basis @ (basis.T @ hinges)
     left = y - basis @ (basis.T @ y)
-    explained = (hinges.T @ left) ** 2 / (hinges**2).sum(axis=0)
-    squares = left @ left - explained
-    freedom = len(y) - rest.shape[1] - 2
-    inside = grid[freedom * np.log(squares / squares.min()) <= 3.84]
-    return float(grid[squares.argmin()]), float(inside.min()), float(inside.max())
+    return float(grid[((hinges.T @ left) ** 2 / (hinges**2).sum(axis=0)).argmax()])
 
 
 def reply_time(company: Company, tickets: pd.DataFrame) -> Estimate:
     """Training on the first reply, by the same design."""
     answered = tickets[tickets["first_reply_min"].notna() & (tickets["channel"] != "store")]
     rest = dummies(answered, ["staff_id", "month", "kind", "channel", "hour", "weekday"])
-    found = fit(np.log(answered["first_reply_min"]), answered["trained"], rest)
+    groups = {"cov_type": "cluster", "cov_kwds": {"groups": codes(answered["customer_id"])}}
+    found = fit(np.log(answered["first_reply_min"]), answered["trained"], rest, **groups)
     return Estimate.from_error(
         "tickets.reply.trained", found.params[0], found.bse[0], method="two-way fixed effects, log minutes"
     )
@@ -180,7 +154,12 @@ def ticket_rates(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     people, weeks = people[known], weeks[known]
     y = people["customer_id"].map(number).fillna(0).to_numpy(float)
     x = np.column_stack(
-        [people["quality"], people["service"], np.log(people["order_rate"]), np.ones(len(people))]
+        [
+            people["quality"],
+            people["service"],
+            np.log(people["order_rate"].clip(lower=1e-3)),
+            np.ones(len(people)),
+        ]
     )
     found = sm.GLM(y, x, family=sm.families.Poisson(), offset=np.log(weeks.to_numpy(float))).fit(
         cov_type="HC1"
@@ -193,31 +172,45 @@ def ticket_rates(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
 
 
 def coach(company: Company, tickets: pd.DataFrame) -> Estimate:
-    """Tickets with and without COACH of the same customers, between their first and last order."""
-    orders = company.tables["orders"].groupby("customer_id")["ordered_at"].agg(["min", "max"])
-    spells = company.tables["vas_subscriptions"].query("service == 'COACH'")
-    spells = spells.join(orders, on="customer_id")
-    end = spells["max"].max()
-    start = spells["started_on"].clip(lower=spells["min"])
-    stop = spells["ended_on"].fillna(end).clip(upper=spells["max"])
-    spells = spells.assign(start=start, stop=stop, weeks=((stop - start) / WEEK).clip(lower=0))
-    asked = tickets.merge(spells[["customer_id", "started_on", "ended_on", "min", "max"]], on="customer_id")
-    asked = asked[(asked["opened_at"] > asked["min"]) & (asked["opened_at"] < asked["max"])]
-    inside = (asked["opened_at"] >= asked["started_on"]) & ~(asked["opened_at"] >= asked["ended_on"])
-    with_coach = asked[inside].drop_duplicates("ticket_id").groupby("customer_id").size()
-    in_all = asked.drop_duplicates("ticket_id").groupby("customer_id").size()
-    weeks = spells.groupby("customer_id")["weeks"].sum()
-    other = ((orders["max"] - orders["min"]) / WEEK).reindex(weeks.index) - weeks
-    n1, n = (series.reindex(weeks.index).fillna(0).to_numpy() for series in (with_coach, in_all))
-    use = (n > 0) & (weeks.to_numpy() > 0) & (other.to_numpy() > 0)
-    offset = np.log(weeks.to_numpy()[use] / other.to_numpy()[use])
-    y = np.column_stack([n1[use], (n - n1)[use]])
-    found = sm.GLM(y, np.ones((use.sum(), 1)), family=sm.families.Binomial(), offset=offset).fit()
-    low, high = np.exp(found.params[0] + 1.96 * np.array([-1, 1]) * found.bse[0])
-    method = "within customer, first to last order"
-    return Estimate(
-        "tickets.rate.coach", float(np.exp(found.params[0])), float(low), float(high), null=1, method=method
+    """Ticket rate with COACH against without: Poisson with effects of customers and of 4-week months.
+
+    Customers are followed from their first to their last order, in which they are surely active.
+    """
+    orders = company.tables["orders"].dropna(subset="customer_id")
+    window = orders.groupby("customer_id")["ordered_at"].agg(["min", "max"])
+    window = window[window["max"] > window["min"]]
+    months = np.datetime64("2024-01-01") + 4 * WEEK * np.arange(27)
+    spells = (
+        company.tables["vas_subscriptions"]
+        .query("service == 'COACH'")
+        .join(window, on="customer_id", how="inner")
     )
+    stop = spells["ended_on"].fillna(months[-1])
+    begin = spells["started_on"].clip(lower=spells["min"])
+    advised = pd.DataFrame(
+        overlap(begin, stop.clip(upper=spells["max"]), months), index=spells["customer_id"]
+    )
+    advised = advised.groupby(level=0).sum().reindex(window.index).fillna(0).to_numpy()
+    other = (overlap(window["min"], window["max"], months) - advised).clip(0)
+
+    asked = tickets.join(window, on="customer_id", how="inner").query("min < opened_at < max")
+    spelled = asked.merge(spells[["customer_id", "started_on", "ended_on"]], on="customer_id")
+    inside = (spelled["opened_at"] >= spelled["started_on"]) & ~(spelled["opened_at"] >= spelled["ended_on"])
+    with_coach = asked["ticket_id"].isin(spelled.loc[inside, "ticket_id"]).sum()
+    row = window.index.get_indexer(asked["customer_id"])
+    month = np.searchsorted(months, asked["opened_at"].to_numpy(), "right") - 1
+    by_customer, by_month = np.bincount(row, minlength=len(window)), np.bincount(month, minlength=26)
+    ratio, month_effect = 1.0, np.ones(26)
+    for _ in range(30):  # alternating maximum-likelihood steps
+        weeks = other + ratio * advised
+        level = by_customer / (weeks @ month_effect)
+        month_effect = by_month / (level @ weeks)
+        ratio = with_coach / (level @ advised @ month_effect)
+    share = ratio * (advised @ month_effect) / ((other + ratio * advised) @ month_effect)
+    error = 1 / np.sqrt((by_customer * share * (1 - share)).sum())
+    low, high = ratio * np.exp(1.96 * error * np.array([-1, 1]))
+    method = "Poisson with customer and month effects"
+    return Estimate("tickets.rate.coach", float(ratio), float(low), float(high), null=1, method=method)
 
 
 def prospects(company: Company) -> Estimate:
@@ -267,18 +260,6 @@ def solved_complaints(company: Company, tickets: pd.DataFrame) -> list[Estimate]
     ]
 
 
-def about_a_defect(company: Company, tickets: pd.DataFrame) -> np.ndarray:
-    """Complaints about quality or function on an order with one of the two faulty products."""
-    lines = company.tables["order_lines"]
-    faulty = lines.loc[lines["product_id"].isin(faulty_products(company)), "order_id"]
-    about = tickets["topic"].isin(["quality", "function"]) & (tickets["kind"] == "complaint")
-    return (about & tickets["order_id"].isin(faulty)).to_numpy()
-
-
-def faulty_products(company: Company) -> list[str]:
-    return [name.split(".")[-1] for name in company.effects if name.startswith("tickets.defect.")]
-
-
 def defects(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     """Complaints an order about a faulty product, beyond those about orders of other gear."""
     lines = company.tables["order_lines"]
@@ -288,9 +269,12 @@ def defects(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     number = tickets.loc[about, "order_id"].value_counts()
     held = {name: set(group) for name, group in lines.groupby("product_id")["order_id"]}
     made = []
-    for product in faulty_products(company):
+    faulty = faulty_products(company)
+    for product in faulty:
+        blurred = set.union(*(held[name] for name in faulty if name != product))  # two faults in one order
+        clear = old[~old.isin(blurred)]
         others = set.union(*(held[name] for name in OTHER_GEAR)) - held[product]
-        counts = [number.reindex(old[old.isin(group)]).fillna(0) for group in (held[product], others)]
+        counts = [number.reindex(clear[clear.isin(group)]).fillna(0) for group in (held[product], others)]
         gap = counts[0].mean() - counts[1].mean()
         error = np.sqrt(sum(count.var() / len(count) for count in counts))
         name, method = f"tickets.defect.{product}", "complaints an order, less those of other gear"
