@@ -85,13 +85,11 @@ def drivers(surveys: Surveys) -> list[Estimate]:
     fit = clustered(gone[some.index], some[list(DRIVERS)], some["respondent_id"])
     shrink = np.sqrt(1 - len(some) / gone.notna().sum())
     for item, name in DRIVERS.items():
-        kind = "effect" if item in "qs" else "unprovable"
         found.append(
             Estimate.from_error(
                 f"surveys.churn_driver.{name}",
                 fit.params[item],
                 fit.bse[item] * shrink,
-                kind=kind,
                 method="least squares of no order in 26 weeks",
             )
         )
@@ -322,8 +320,10 @@ def elasticity(theta) -> float:
 def intent(surveys: Surveys) -> list[Estimate]:
     """Orders people say they will place in 13 weeks, to those they place."""
     frame = surveys.frame
-    panel = surveys.customers["panel"].astype(object).reindex(frame["respondent_id"]).to_numpy()
-    asked = frame["next_orders"].notna() & ((frame["wave"] == "2024H2") | (panel == "bau"))
+    # From week 79 on trials and price events move the orders of others.
+    customers = surveys.customers.reindex(frame["respondent_id"])
+    calm = (customers["panel"] == "bau") & customers["city"].isin(["Northport", "Easthaven"])
+    asked = frame["next_orders"].notna() & ((frame["wave"] == "2024H2") | calm.to_numpy())
     some = frame[asked]
     near = surveys.orders.merge(
         some[["respondent_id", "week"]], left_on="customer_id", right_on="respondent_id"

@@ -118,7 +118,7 @@ class Surveys:
 
     def sampled(self, values: pd.Series) -> float:
         """Factor on a standard error where so large a part of the frame was seen."""
-        known = values.notna()
+        known = values.notna() & self.frame["weight"].notna()
         waves = self.frame.loc[known, "wave"].unique()
         return float(np.sqrt(1 - known.mean() / self.frame["wave"].isin(waves).mean()))
 
