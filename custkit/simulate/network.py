@@ -60,8 +60,8 @@ def follow_graph(draft: Draft) -> pd.DataFrame:
     )
     edges = pd.DataFrame({"src": np.concatenate([who, later]), "week": week})
     edges = edges[edges["week"] < draft.clock.weeks].sort_values("week", ignore_index=True)
-    edges["dst"] = _targets(rng, edges["week"].to_numpy(), np.sort(entry[who]), who[np.argsort(entry[who])])
-    edges = edges[(edges["src"] != edges["dst"]) & (edges["dst"] >= 0)].drop_duplicates(["src", "dst"])
+    edges["dst"] = _targets(rng, edges, np.sort(entry[who]), who[np.argsort(entry[who])])
+    edges = edges[edges["dst"] >= 0]
     draft.plant("network.preferential", follow["preferential"], "share", "follows that go where others went")
     return _with_returns(rng, edges.assign(back=False), draft.clock.weeks)
 
@@ -83,25 +83,36 @@ def _entry(draft: Draft, rng: np.random.Generator) -> np.ndarray:
     return np.where(comes, people["joined_week"].to_numpy() + delay, np.inf)
 
 
-def _targets(rng: np.random.Generator, week: np.ndarray, entered: np.ndarray, node: np.ndarray) -> np.ndarray:
-    """Whom each follow goes to; -1 where there is nobody yet.
+def _targets(
+    rng: np.random.Generator, edges: pd.DataFrame, entered: np.ndarray, node: np.ndarray
+) -> list[int]:
+    """Whom each follow goes to; -1 where nothing comes of it, being of oneself, of nobody, or a second time.
 
     Parameters
     ----------
-    week : array of float
-        Times of the follows, in order.
+    edges : DataFrame
+        Follows, in order of time: src, week.
     entered, node : arrays
         Times of entry, in order, and who entered.
     """
-    n, share = len(week), parameters("network")["follow"]["preferential"]
-    there = np.searchsorted(entered, week, "left")
-    anybody = np.where(there > 0, node[(rng.random(n) * there).astype(int)], -1)
-    earlier = (rng.random(n) * np.arange(n)).astype(int)
-    copies = (rng.random(n) < share) & (np.arange(n) > 0)
-    source = np.where(copies, earlier, np.arange(n))
-    while (source != source[source]).any():  # a copy of a copy has the target of the first
-        source = source[source]
-    return anybody[source]
+    share = parameters("network")["follow"]["preferential"]
+    there = np.searchsorted(entered, edges["week"].to_numpy(), "left")
+    anybody = np.where(there > 0, node[(rng.random(len(edges)) * there).astype(int)], -1).tolist()
+    copies, place = rng.random(len(edges)) < share, rng.random(len(edges)).tolist()
+    links, known, targets = [], set(), []
+    # One after the other: each link hangs on those before it.
+    for person, other, copy, where in zip(
+        edges["src"].tolist(), anybody, copies.tolist(), place, strict=True
+    ):
+        if copy and links:
+            other = links[int(where * len(links))]
+        if other == person or other < 0 or (person, other) in known:
+            targets.append(-1)
+            continue
+        known.add((person, other))
+        links.append(other)
+        targets.append(other)
+    return targets
 
 
 def _with_returns(rng: np.random.Generator, edges: pd.DataFrame, until: float) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def _refill(draft, people, orders):
     interval = past["interval"].to_numpy()[who].clip(*given["interval_weeks"])
     last = past["last"].to_numpy()[who]
     due = last + interval * np.ceil((given["start"] - last) / interval)
-    fixed = np.full(len(who), given["fixed_at"])
+    fixed = given["fixed_at"] + rng.random(len(who)) / 7
     days = 7 * np.abs((fixed - last + interval / 2) % interval - interval / 2)  # to the nearest due date
     weeks = given["within_days"] / 7
     odds = {

@@ -25,6 +25,15 @@ def seeding_value(draft: Draft, follows: pd.DataFrame) -> pd.DataFrame:
     reached[inside] = reach(
         rng, follows["src"].to_numpy(), follows["dst"].to_numpy(), inside, given["chance"], runs
     )
+    top = np.repeat(np.argsort(-followers, kind="stable")[:10], given["runs"])
+    begun = reach(rng, follows["src"].to_numpy(), follows["dst"].to_numpy(), top, given["chance"], runs)
+    unit, meaning = "persons", "others reached by a message that begins with one of the "
+    draft.plant(
+        "network.seeding.top10", begun.mean() if len(inside) else 0.0, unit, meaning + "ten most followed"
+    )
+    draft.plant(
+        "network.seeding.anybody", reached[inside].mean() if len(inside) else 0.0, unit, meaning + "community"
+    )
     return pd.DataFrame(
         {
             "customer_id": people["customer_id"],

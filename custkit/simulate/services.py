@@ -48,6 +48,7 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
 def adoption_logit(people: pd.DataFrame, service: str) -> np.ndarray:
     """Log-odds to take a service in a cycle, later than the first ones; one per consumer."""
     given = parameters("services")["adoption"][service]
+    rate = np.log(people["order_rate"].to_numpy())
     decades = (people["age"].to_numpy() - parameters("people")["age"]["mean"]) / 10
     return (
         given["base"]
@@ -56,6 +57,7 @@ def adoption_logit(people: pd.DataFrame, service: str) -> np.ndarray:
         + given["age_per_decade"] * decades
         + people["area_type"].map({"urban": given["urban"], "rural": given["rural"]}).fillna(0.0).to_numpy()
         + people["segment"].map(given).to_numpy(float)
+        + given.get("order_rate_z", 0.0) * (rate - rate.mean()) / rate.std()
     )
 
 
