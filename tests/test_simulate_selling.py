@@ -257,3 +257,12 @@ def test_time_of_activities_costs_money(done):
     assert (done.loc[worked, "cost"] > 0).all()
     assert (done.loc[~worked, "cost"] == 0).all()
     assert set(done.columns) >= set(activities.COLUMNS)
+
+
+def test_firths_logit_adds_half_to_each_cell_of_a_two_by_two_table():
+    from recovery.lead_panel import firth
+
+    treated = np.repeat([1.0, 1.0, 0.0, 0.0], [3, 9, 0, 11])
+    won = np.repeat([1.0, 0.0, 1.0, 0.0], [3, 9, 0, 11])
+    slope, _ = firth(pd.DataFrame({"one": 1.0, "treated": treated}), pd.Series(won))
+    assert slope["treated"] == pytest.approx(np.log(3.5 / 9.5) - np.log(0.5 / 11.5), abs=1e-4)

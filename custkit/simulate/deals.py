@@ -127,7 +127,6 @@ def _plant(draft: Draft, given: dict) -> None:
             draft.plant(
                 f"deals.value.{sector}", value, "ln CNY", f"contract value of a {sector} against an office"
             )
-    draft.plant("deals.discount.pulled", cut["pulled"], "points", "discount given on wins pulled forward")
     draft.plant(
         "deals.discount.competitor", cut["competitor"], "points", "discount given where a rival is present"
     )
@@ -153,4 +152,6 @@ def _plant_pulled(draft: Draft, leads: pd.DataFrame) -> None:
     share = won["pulled"].to_numpy()[late]
     meaning = f"of wins in the last {days} days of a quarter: pulled forward from the next"
     draft.plant("deals.pulled", share.mean() if len(share) else 0.0, "share", meaning)
+    extra = parameters("selling")["discount"]["pulled"] * draft.effects["deals.pulled"]["value"]
+    draft.plant("deals.discount.late", extra, "points", f"more discount on wins of those {days} days")
     draft.plant("deals.pulled.flat", 0, "share", "the same for reps without a bonus: none")

@@ -159,7 +159,8 @@ def _payment(panel: LeadPanel) -> list[Estimate]:
     failed = (known["paid_share"].astype(float) < 1).astype(float)
     x = pd.DataFrame({"at D": 1.0, "grade": grade - 3})
     slope, error = firth(x, failed)
-    at_d = special.expit(slope["at D"] + 1.96 * error["at D"] * np.array([0, -1, 1]))
+    plain = sm.Logit(failed, x).fit(disp=0)  # Firth's correction draws rare shares towards one half
+    at_d = special.expit(plain.params["at D"] + 1.96 * plain.bse["at D"] * np.array([0, -1, 1]))
     lost = 1 - known["paid_share"].astype(float)[failed == 1]
     wide = stats.t.ppf(0.975, len(lost) - 1) * lost.std() / np.sqrt(len(lost))
     mean = lost.mean()
@@ -167,7 +168,7 @@ def _payment(panel: LeadPanel) -> list[Estimate]:
         Estimate.from_error(
             "deals.default.per_grade", slope["grade"], error["grade"], method="logit (Firth)"
         ),
-        Estimate("deals.default.D", *map(float, at_d), method="the same logit"),
+        Estimate("deals.default.D", *map(float, at_d), method="logit"),
         Estimate("deals.loss_given_default", mean, mean - wide, mean + wide, method="mean, t interval"),
     ]
 
@@ -191,19 +192,19 @@ def _pulled(panel: LeadPanel) -> list[Estimate]:
         _bunching("deals.pulled", late.sum(), middle.sum(), weeks, kind="effect"),
         _bunching("deals.pulled.flat", (late & ~bonus).sum(), near.sum(), 5, kind="null"),
     ]
-    off = won["discount_pct"].astype(float).to_numpy()
-    x = np.column_stack([np.ones(len(won)), late, won["competitor_present"].astype(float)])
-    fit = sm.OLS(off, x.astype(float)).fit(cov_type="HC1")
-    share = found[0].value
-    pulled = fit.params[1] / share
-    error = abs(pulled) * np.hypot(fit.bse[1] / fit.params[1], (found[0].high - found[0].low) / 3.92 / share)
-    method = "discount of late wins over the share pulled"
-    return [*found, Estimate.from_error("deals.discount.pulled", pulled, error, method=method)]
+    x = pd.DataFrame({"late": late, "rival": won["competitor_present"].to_numpy()})[inside].astype(float)
+    fit = sm.OLS(won["discount_pct"].to_numpy(float)[inside], sm.add_constant(x)).fit(cov_type="HC1")
+    more = Estimate.from_error(
+        "deals.discount.late", fit.params["late"], fit.bse["late"], method="regression"
+    )
+    return [*found, more]
 
 
 def _bunching(name: str, end: int, base: int, weeks: float, kind: str) -> Estimate:
-    """Share of the wins of a quarter's last ten days beyond what as many days usually bring."""
-    usual = base / weeks * 10 / 7
-    error = np.sqrt(1 / max(end, 1) + 1 / max(base, 1))  # of the logarithm of usual / end
-    span = 1 - usual / max(end, 0.5) * np.exp(1.96 * error * np.array([0, 1, -1]))
+    """Share of the wins of a quarter's last ten days beyond what as many days usually bring.
+
+    Given both counts together the first is binomial, which gives an exact interval of their ratio.
+    """
+    in_end = np.array([end / (end + base), *proportion_confint(end, end + base, method="beta")])
+    span = 1 - (1 - in_end) / np.maximum(in_end, 1e-9) / weeks * 10 / 7
     return Estimate(name, *map(float, span), kind=kind, method="bunching")
