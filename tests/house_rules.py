@@ -2,7 +2,8 @@
 
 `tests/test_house_rules.py` applies them to every committed notebook and feeds each rule a broken one.
 `make rules` (this file run as a script) prints the cell budget of every notebook and the faults found.
-Rules about prose are in `house_prose.py`, those about courseware points in `house_points.py`.
+Rules about prose are in `house_prose.py`, those about courseware points in `house_points.py`, who may read
+the truth in `house_truth.py`.
 """
 
 from __future__ import annotations
@@ -190,17 +191,6 @@ def imports_first(notebook: Notebook) -> list[str]:
         f"cell {i}: imports {', '.join(sorted(imported(cell)))}; move it to the first code cell"
         for i, cell in late
     ]
-
-
-def truth_apart(notebook: Notebook) -> list[str]:
-    """Only cells tagged `truth` may touch custkit.truth."""
-    faults = []
-    for i, cell in code_cells(notebook):
-        used = any(name.split(".")[:2] == ["custkit", "truth"] for name in imported(cell))
-        used |= bool(re.search(r"\b(custkit|ck)\.truth\b", source(cell)))
-        if used and "truth" not in tags(cell):
-            faults.append(f"cell {i}: uses custkit.truth without the tag `truth`")
-    return faults
 
 
 def plain(notebook: Notebook) -> list[str]:

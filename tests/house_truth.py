@@ -16,6 +16,7 @@ from house_rules import code_cells, tags
 # Modules that know the truth, and names under which it lies on disk.
 KNOWING = ("custkit.truth", "custkit.simulate")
 PLACES = re.compile(r"\btruth_\w+|[\\/\"']truth[\\/\"']|\bsimulate[\\/]parameters\b")
+NAMES = re.compile(r"\bcustkit[./](?:truth|simulate)\b")
 # The package's own modules that draw a company or hand out its truth.
 ALLOWED = re.compile(r"custkit/(truth\.py|simulate/.+)")
 COMMAND = "custkit/cli.py"  # starts the simulation, reads nothing of it
@@ -43,10 +44,19 @@ def module_faults(path: Path, root: Path) -> list[str]:
 
 
 def reached(code: str, package: list[str] | None = None) -> set[str]:
-    """Knowing modules and places of the truth that a piece of code names; `package` for relative imports."""
-    plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n"))
-    found = set()
-    for node in ast.walk(ast.parse(plain)):
+    """Knowing modules and places of the truth that a piece of code names; `package` for relative imports.
+
+    Lines of magic, and cells of another language, are searched as text.
+    """
+    lines = code.split("\n")
+    magic = [line for line in lines if line.lstrip().startswith(("%", "!"))]
+    plain = "\n".join("" if line in magic else line for line in lines)
+    try:
+        tree = ast.parse(plain)
+    except SyntaxError:
+        tree, magic = ast.Module([], []), lines
+    found = {match[0] for line in magic for match in (*PLACES.finditer(line), *NAMES.finditer(line))}
+    for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

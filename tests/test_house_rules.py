@@ -30,7 +30,7 @@ EXPECTED = {
     "custkit/reports/rfm_forecast.ipynb",
 }
 
-EVERYWHERE = (house_rules.private, house_rules.alt_text, house_rules.plain, house_rules.truth_apart)
+EVERYWHERE = (house_rules.private, house_rules.alt_text, house_rules.plain)
 STORED = (
     *EVERYWHERE,
     house_rules.executed,
@@ -208,8 +208,6 @@ BREAKS = [
     ),
     (house_rules.form, {"cell": 4, "id": "not an id"}, "cell id"),
     (house_rules.imports_first, {"cell": 4, "source": "import json\nprint(1)"}, "imports json"),
-    (house_rules.truth_apart, {"cell": 4, "source": "from custkit import truth"}, "without the tag"),
-    (house_rules.truth_apart, {"cell": 4, "source": "custkit.truth.params()"}, "without the tag"),
     (house_rules.plain, {"cell": 4, "source": "!pip install pandas"}, "installs packages"),
     (house_rules.plain, {"cell": 4, "source": "%pip install pandas"}, "installs packages"),
     (house_rules.plain, {"cell": 5, "source": ":::{note}\nx\n:::"}, "MyST"),

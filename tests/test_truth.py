@@ -58,6 +58,9 @@ READING = [
     "open('custkit/simulate/parameters/people.yml')",
     "duckdb.sql(\"select * from '../datasets/truth/truth_leads.csv.gz'\")",
     "%matplotlib inline\nfrom custkit import truth",
+    "!head ../datasets/truth/truth_effects.json",
+    "%run ../custkit/simulate/company.py",
+    "%%sql\nselect * from truth_customers",
 ]
 
 
