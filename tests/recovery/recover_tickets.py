@@ -174,12 +174,13 @@ def ticket_rates(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
 def coach(company: Company, tickets: pd.DataFrame) -> Estimate:
     """Ticket rate with COACH against without: Poisson with effects of customers and of 4-week months.
 
-    Customers are followed from their first to their last order, in which they are surely active.
+    Customers are followed from their first order to three weeks after the last: surely active. Complaints
+    about faulty products are left out; no advice could prevent them.
     """
     orders = company.tables["orders"].dropna(subset="customer_id")
     window = orders.groupby("customer_id")["ordered_at"].agg(["min", "max"])
-    window = window[window["max"] > window["min"]]
     months = np.datetime64("2024-01-01") + 4 * WEEK * np.arange(27)
+    window["max"] = (window["max"] + 3 * WEEK).clip(upper=months[-1])
     spells = (
         company.tables["vas_subscriptions"]
         .query("service == 'COACH'")
@@ -193,7 +194,11 @@ def coach(company: Company, tickets: pd.DataFrame) -> Estimate:
     advised = advised.groupby(level=0).sum().reindex(window.index).fillna(0).to_numpy()
     other = (overlap(window["min"], window["max"], months) - advised).clip(0)
 
-    asked = tickets.join(window, on="customer_id", how="inner").query("min < opened_at < max")
+    asked = (
+        tickets[~about_a_defect(company, tickets)]
+        .join(window, on="customer_id", how="inner")
+        .query("min < opened_at < max")
+    )
     spelled = asked.merge(spells[["customer_id", "started_on", "ended_on"]], on="customer_id")
     inside = (spelled["opened_at"] >= spelled["started_on"]) & ~(spelled["opened_at"] >= spelled["ended_on"])
     with_coach = asked["ticket_id"].isin(spelled.loc[inside, "ticket_id"]).sum()
