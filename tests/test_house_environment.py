@@ -157,4 +157,5 @@ def test_the_wheel_ships_reports_and_registers_but_no_tests(tmp_path):
         ["git", "ls-files", "custkit"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert shipped >= set(listed.stdout.splitlines())
+    assert "custkit/simulate/schema.yml" in shipped  # from datasets/: what `custkit simulate` writes
     assert {name.split("/")[0] for name in shipped} == {"custkit"}
