@@ -17,7 +17,7 @@ TESTER := $(VENV)/.ready-tester
 COURSE := notebooks/_course/workbook.py
 
 # One thread per process where notebooks run side by side; sums come out alike everywhere.
-run test refresh answers: export OMP_NUM_THREADS := 1
+run test refresh answers datasets: export OMP_NUM_THREADS := 1
 
 # Strict comparison of stored outputs; a notebook stays on one worker.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300
