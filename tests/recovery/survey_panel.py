@@ -132,3 +132,13 @@ def raked(frame: pd.DataFrame, answered: pd.Series, margins: list[str], rounds: 
         for code, goal in zip(codes, goals, strict=True):
             weight = weight * (goal / np.maximum(np.bincount(code, weight), 1e-9))[code]
     return np.where(answered, weight, np.nan)
+
+
+def trial_arm(surveys: Surveys, name: str) -> pd.Series:
+    """Arm of each customer in an experiment, as the contacts keep it."""
+    tables = surveys.company.tables
+    campaigns = tables["campaigns"]
+    trial = campaigns.loc[campaigns["experiment_id"] == name, "campaign_id"]
+    sent = tables["contacts"][tables["contacts"]["campaign_id"].isin(trial)]
+    sent = sent.astype({"customer_id": "str", "arm": object}).drop_duplicates("customer_id")
+    return sent.set_index("customer_id")["arm"]
