@@ -175,7 +175,8 @@ def _channels(draft: Draft, starts: pd.DataFrame, arms: pd.DataFrame) -> pd.Data
     )
     arm = starts["customer"].map(arms.set_index("customer")["arm"]).where(inside & starts["channel"].isna())
     asked = arm.notna().to_numpy()
-    new, tried = (starts["channel"] == "partner").sum(), (arm == "partner").sum()
+    new = partner["new_subscribes"] * (draft.tables["people"]["acq_channel"] == "partner").sum()  # expected
+    tried = (arm == "partner").sum()
     other = starts["channel"].isna().to_numpy() & ~asked
     wanted = new * partner["had_already"] / (1 - partner["had_already"]) - tried
     by_partner = other & (rng.random(n) < wanted / max(other.sum(), 1))

@@ -42,7 +42,7 @@ def growth(follows: pd.DataFrame) -> list[Estimate]:
     number, links = np.arange(len(own)), own.groupby("dst").cumcount().to_numpy()
     there = np.searchsorted(np.sort(entry.to_numpy()), own["week"].to_numpy(), "left")
     barred_links, barred = already(own)
-    rows = (number > 0) & (there > 0)
+    rows = number >= 50  # the first few could hardly choose
     by_links, by_lot = (links / np.maximum(number, 1))[rows], 1 / np.maximum(there, 1)[rows]
     # Nobody follows himself, or the same person twice: chances are those among the others.
     open_links = 1 - (barred_links / np.maximum(number, 1))[rows]
@@ -124,7 +124,7 @@ def referred(panel: Panel, end: float = 78) -> Estimate:
     rows = panel.joined < end - 8
     orders, weeks = panel.count(0, end)[rows] - 1, (end - panel.joined)[rows]
     by = (panel.customers["acq_channel"] == "referral").to_numpy(float)[rows]
-    design = np.column_stack([np.ones(rows.sum()), by, np.log(weeks)])
+    design = np.column_stack([np.ones(rows.sum()), by, np.log(weeks), np.log(weeks) ** 2])
     fit = sm.GLM(orders, design, family=sm.families.Poisson()).fit(cov_type="HC1")
     value, error = fit.params[1], 1.96 * fit.bse[1]
     low, middle, high = np.exp([value - error, value, value + error])
