@@ -71,6 +71,6 @@ def _written(rng: np.random.Generator, days: pd.Series) -> list[str]:
 
 
 def _no_such_day(rng: np.random.Generator, days: pd.Series) -> list[str]:
-    wrong = ("{}-02-30", "{}-04-31", "{}-13-05", "00.00.{}", "?")
+    wrong = ("{}-02-30", "{}-04-31", "{}-06-31", "00.00.{}", "?")
     picks = rng.integers(0, len(wrong), len(days))
     return [wrong[pick].format(day.year) for day, pick in zip(days, picks, strict=True)]
