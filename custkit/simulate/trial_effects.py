@@ -178,12 +178,16 @@ def _plant_win_back(trials: Trials) -> None:
 
 
 def _plant_comp_price(trials: Trials, orders: pd.DataFrame) -> None:
-    """Change in the share who order again, after a customer's first repeat order in the event's weeks."""
+    """Change in the share who order again, after a customer's first repeat order in the event's weeks.
+
+    In the bau panel: elsewhere reminders and invitations of those weeks bring orders of their own.
+    """
     given, people = trials.given["comp_price"], trials.people
     first = orders[(orders["week"] >= given["start"]) & (orders["week"] < given["start"] + given["weeks"])]
     first = first[first["week"] > people["joined_week"].to_numpy()[first["customer"]]]
     first = first.drop_duplicates("customer")
-    first = first[(people["city"] == given["city"]).to_numpy()[first["customer"]]]
+    there = (people["city"] == given["city"]).to_numpy() & ~trials.test
+    first = first[there[first["customer"]]]
     who, week = first["customer"].to_numpy(), np.floor(first["week"]).to_numpy(int) - trials.origin
     rate, drop = (people[name].to_numpy()[who] for name in ("order_rate", "drop_chance"))
     passed = np.concatenate([np.zeros((len(who), 1)), np.cumsum(trials.product()[who], axis=1)], axis=1)
