@@ -10,6 +10,7 @@ from recovery.estimate import Company, Estimate
 from recovery.ticket_panel import (
     WEEK,
     about_a_defect,
+    broken_line,
     codes,
     dummies,
     faulty_products,
@@ -43,12 +44,15 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     first = rated[causes].astype(float).assign(paid=(rated["compensation"] > 0).astype(float)).to_numpy()
     rest = dummies(rated, ["staff_id", "month", "kind", "channel"])
     groups = {"cov_type": "cluster", "cov_kwds": {"groups": codes(rated["customer_id"])}}
-    bend = broken_line(rated["csat"].to_numpy(float), log_reply, np.column_stack([first, rest]))
+    everything = np.column_stack([first, rest])
+    bend, error = broken_line(
+        rated["csat"].to_numpy(float), log_reply, everything, codes(rated["customer_id"])
+    )
     beyond = np.maximum(log_reply - np.log2(bend), 0)
     # The step at the bend stands for not knowing where it lies (Muggeo 2003).
     step = (log_reply > np.log2(bend)).astype(float)
     found = fit(rated["csat"], np.column_stack([beyond, first, step]), rest, **groups)
-    spread = np.exp2(1.96 * found.bse[first.shape[1] + 1] / abs(found.params[0]))
+    spread = np.exp2(1.96 * error)
     method = "two-way fixed effects, broken line in log reply"
     names = ["per_doubling", "trained", "transfer", None, None, "compensation"]
     made = [
@@ -56,7 +60,7 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
         for i, name in enumerate(names)
         if name
     ]
-    method = "broken line in log reply, interval after Muggeo"
+    method = "broken line in log reply, wild bootstrap of customers"
     made.append(Estimate("tickets.csat.bend", bend, bend / spread, bend * spread, method=method))
     whole = fit(rated["csat"], rated["trained"], rest, **groups)
     method = "two-way fixed effects, reply left out"
@@ -86,16 +90,6 @@ def satisfaction(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     trap = {"kind": "trap", "method": "difference of means; money follows slow replies"}
     made.append(Estimate.from_error("tickets.csat.compensation", raw.params[0], raw.bse[0], **trap))
     return made
-
-
-def broken_line(y: np.ndarray, log_reply: np.ndarray, rest: np.ndarray) -> float:
-    """Bend (minutes) of the line, flat before it, that leaves the smallest squares."""
-    basis, _ = np.linalg.qr(rest)
-    grid = np.exp2(np.linspace(np.log2(10), np.log2(180), 161))
-    hinges = np.maximum(log_reply[:, None] - np.log2(grid), 0)
-    hinges -= basis @ (basis.T @ hinges)
-    left = y - basis @ (basis.T @ y)
-    return float(grid[((hinges.T @ left) ** 2 / (hinges**2).sum(axis=0)).argmax()])
 
 
 def reply_time(company: Company, tickets: pd.DataFrame) -> Estimate:

@@ -62,3 +62,29 @@ def about_a_defect(company: Company, tickets: pd.DataFrame) -> np.ndarray:
 
 def faulty_products(company: Company) -> list[str]:
     return [name.split(".")[-1] for name in company.effects if name.startswith("tickets.defect.")]
+
+
+def broken_line(
+    y: np.ndarray, log_reply: np.ndarray, rest: np.ndarray, groups: np.ndarray, draws: int = 199
+) -> tuple[float, float]:
+    """Bend (minutes) of the line, flat before it, that leaves the smallest squares; error in doublings.
+
+    The sum of squares is not smooth in the bend, so its error is that of a wild bootstrap in which the
+    residuals of a customer change signs together.
+    """
+    basis, _ = np.linalg.qr(rest)
+    grid = np.linspace(np.log2(10), np.log2(180), 161)
+    hinges = np.maximum(log_reply[:, None] - grid, 0)
+    hinges -= basis @ (basis.T @ hinges)
+    hinges /= np.sqrt((hinges**2).sum(axis=0))
+
+    def best(values):
+        return ((hinges.T @ values) ** 2).argmax(axis=0)
+
+    left = y - basis @ (basis.T @ y)
+    found = best(left)
+    fitted = hinges[:, found] * (hinges[:, found] @ left)
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], (groups.max() + 1, draws))[groups]
+    noise = (left - fitted)[:, None] * signs
+    again = grid[best(fitted[:, None] + noise - basis @ (basis.T @ noise))]
+    return float(np.exp2(grid[found])), float(again.std())
