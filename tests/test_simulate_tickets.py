@@ -238,7 +238,7 @@ def test_topic_can_be_learnt_from_the_text_but_not_always(table):
 
 
 def test_parts_of_a_large_company_share_no_ids(drawn):
-    other = company.build(1, customers=400, part=1, until="tickets").tables
+    other = company.build(1, customers=900, part=1, until="tickets").tables
     for name, key in (("tickets", "ticket_id"), ("staff", "staff_id")):
         assert not set(drawn.tables[name][key]) & set(other[name][key])
     told = other["tickets"]["text"].str.extract(r"(O1-\d{5})", flags=re.I)[0].dropna()

@@ -262,7 +262,10 @@ def solved_complaints(company: Company, tickets: pd.DataFrame) -> list[Estimate]
 def defects(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     """Complaints an order about a faulty product, beyond those about orders of other gear."""
     lines = company.tables["order_lines"]
-    orders = company.tables["orders"].dropna(subset="customer_id").set_index("order_id")["ordered_at"]
+    people = company.tables["customers"]
+    consumers = people.loc[people["customer_type"] == "consumer", "customer_id"]
+    orders = company.tables["orders"]
+    orders = orders[orders["customer_id"].isin(consumers)].set_index("order_id")["ordered_at"]
     old = orders.index[orders < orders.max() - 6 * WEEK]  # a complaint may take some weeks
     about = tickets["topic"].isin(["quality", "function"]) & (tickets["kind"] == "complaint")
     number = tickets.loc[about, "order_id"].value_counts()
