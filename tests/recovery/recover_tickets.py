@@ -10,6 +10,7 @@ from recovery.estimate import Company, Estimate
 from recovery.ticket_panel import (
     WEEK,
     about_a_defect,
+    asked_again,
     broken_line,
     codes,
     dummies,
@@ -138,9 +139,7 @@ def ticket_rates(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     advised = services.loc[services["service"] == "COACH", "customer_id"]
     people = people[people["reactivated_at"].isna() & ~people["customer_id"].isin(advised)]
     first_asked = tickets[~about_a_defect(company, tickets)]
-    matter = first_asked.groupby(["customer_id", "kind", "topic"])
-    since = first_asked["opened_at"] - matter["opened_at"].shift()  # asked again: counted once
-    number = first_asked[~(since < WEEK)]["customer_id"].value_counts()
+    number = first_asked.loc[~asked_again(first_asked), "customer_id"].value_counts()
     end = np.datetime64(pd.to_datetime(company.tables["tickets"]["opened_at"]).max())
     until = (people["dropped_at"] + 3 * WEEK).fillna(end).clip(upper=end)
     weeks = (until - people["joined_at"]) / WEEK
@@ -268,7 +267,7 @@ def defects(company: Company, tickets: pd.DataFrame) -> list[Estimate]:
     orders = orders[orders["customer_id"].isin(consumers)].set_index("order_id")["ordered_at"]
     old = orders.index[orders < orders.max() - 6 * WEEK]  # a complaint may take some weeks
     about = tickets["topic"].isin(["quality", "function"]) & (tickets["kind"] == "complaint")
-    number = tickets.loc[about, "order_id"].value_counts()
+    number = tickets.loc[about & ~asked_again(tickets), "order_id"].value_counts()
     held = {name: set(group) for name, group in lines.groupby("product_id")["order_id"]}
     made = []
     faulty = faulty_products(company)

@@ -88,3 +88,9 @@ def broken_line(
     noise = (left - fitted)[:, None] * signs
     again = grid[best(fitted[:, None] + noise - basis @ (basis.T @ noise))]
     return float(np.exp2(grid[found])), float(again.std())
+
+
+def asked_again(tickets: pd.DataFrame) -> pd.Series:
+    """Tickets of a customer within a week of another on the same matter; `tickets` in order of time."""
+    since = tickets["opened_at"] - tickets.groupby(["customer_id", "kind", "topic"])["opened_at"].shift()
+    return since < WEEK
