@@ -44,9 +44,12 @@ def run(arguments: Sequence[str], parser: argparse.ArgumentParser) -> int:
     customers = _whole_number("--customers", options.customers, PROFILES.get(profile, LEAST), LEAST, faults)
     if faults:
         raise ParameterError(faults)
+    from threadpoolctl import threadpool_limits
+
     from custkit.simulate.files import write_company
 
-    manifest = write_company(seed, customers, options.out, lambda line: print(line, file=sys.stderr))
+    with threadpool_limits(1):  # sums come out alike on every machine, and threads do not wait for each other
+        manifest = write_company(seed, customers, options.out, lambda line: print(line, file=sys.stderr))
     sizes = [file["bytes"] for file in manifest["files"].values()]
     print(f"{len(sizes)} files, {sum(sizes) / 1e6:,.1f} MB: {options.out}")
     return 0

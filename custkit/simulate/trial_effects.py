@@ -197,9 +197,10 @@ def _plant_comp_price(trials: Trials, orders: pd.DataFrame) -> None:
     sensitive = people["price_sensitive"].to_numpy()[who]
     text = "share who order again within 13 weeks after an order in the weeks of the rival's price cut, "
     plant = trials.draft.plant
-    plant("comp_price.sensitive.again", -more[sensitive].mean(), "share", text + "the price-sensitive")
     plant("comp_price.other.again", 0, "share", text + "the others")
-    plant("comp_price.city.again", -more.mean(), "share", text + "all of the city")
+    if sensitive.any():  # not in a company of some hundred
+        plant("comp_price.sensitive.again", -more[sensitive].mean(), "share", text + "the price-sensitive")
+        plant("comp_price.city.again", -more.mean(), "share", text + "all of the city")
 
 
 def _plant_own_price(trials: Trials, expect: Expectation) -> None:

@@ -47,7 +47,8 @@ def frequency(panel: Panel) -> list[Estimate]:
             found.append(ratio(f"exp_freq.{name}.orders_{n}", fit, n, kind=kind, method=text))
         best[name] = best_number(fit)
         text = "curve with saturation and fatigue, weak prior on the saturation"
-        found.append(Estimate(f"exp_freq.{name}.optimum", *middle(best[name]), method=text))
+        kind = "unprovable" if name == "other" else "effect"  # that the others want any message at all
+        found.append(Estimate(f"exp_freq.{name}.optimum", *middle(best[name]), kind=kind, method=text))
     gap = best["engaged"] - best["other"]
     found.append(Estimate("exp_freq.optimum_gap", *middle(gap), method="the same curves"))
     rows = panel.contacts("EXP-FREQ").query("arm == '8' and cycle == 1")
