@@ -13,7 +13,7 @@ import pytest
 from custkit import tables, truth
 from custkit.course_faults import faults
 from custkit.course_tables import DATASETS, schema
-from custkit.simulate import dictionary
+from custkit.simulate import SEED, dictionary
 from custkit.simulate.files import about_blocks, all_parameters, as_json, file_facts
 
 FOLDERS = ("juniper_lane", "truth", "practice")
@@ -63,7 +63,7 @@ def test_the_manifest_lists_each_file_and_each_is_what_it_says():
 
 
 def test_the_company_is_that_of_the_course():
-    assert (MANIFEST["company"], MANIFEST["seed"], MANIFEST["customers"]) == ("Juniper Lane", 20240101, 6000)
+    assert (MANIFEST["company"], MANIFEST["seed"], MANIFEST["customers"]) == ("Juniper Lane", SEED, 6000)
 
 
 def test_all_files_together_are_small():

@@ -16,7 +16,7 @@ from custkit import cli, tables
 from custkit.course_faults import faults
 from custkit.course_tables import schema
 from custkit.errors import ParameterError
-from custkit.simulate import company, files
+from custkit.simulate import SEED, company, files
 
 
 def said(capsys, *arguments):
@@ -35,7 +35,7 @@ def tiny(tmp_path_factory):
     """The tiny company, as the command writes it, and what the command said."""
     out = tmp_path_factory.mktemp("company") / "tiny"
     lines = []
-    files.write_company(20240101, 400, out, lines.append)
+    files.write_company(SEED, 400, out, lines.append)
     return out, lines
 
 
@@ -73,7 +73,7 @@ def test_another_seed_gives_another_company(tiny, tmp_path):
 
 def test_the_manifest_counts_and_seals_each_file(tiny):
     manifest = json.loads((tiny[0] / "manifest.json").read_text("utf-8"))
-    assert (manifest["seed"], manifest["customers"]) == (20240101, 400)
+    assert (manifest["seed"], manifest["customers"]) == (SEED, 400)
     assert set(manifest["versions"]) == {"custkit", "numpy", "pandas", "pyarrow", "scipy"}
     written = set(contents(tiny[0])) - {"manifest.json", "schema.yml", "README.md"}
     assert set(manifest["files"]) == written
@@ -157,8 +157,8 @@ def asked(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], (20240101, 6000)),
-        (["--profile", "full"], (20240101, 6000)),
+        ([], (SEED, 6000)),
+        (["--profile", "full"], (SEED, 6000)),
         (["--profile=tiny", "--seed", "0"], (0, 400)),
         (["--customers", "1000000", "--seed=9"], (9, 1_000_000)),
     ],

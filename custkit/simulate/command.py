@@ -7,18 +7,18 @@ import sys
 from collections.abc import Sequence
 
 from custkit.errors import ParameterError
+from custkit.simulate import SEED
 
-HELP = """\
+HELP = f"""\
 usage: custkit simulate --out DIR [options]
 
 Draw a company like Juniper Lane and write its tables, its truth and their dictionary to a new folder.
 
   --out DIR        folder to write; it must not exist, or be empty
-  --seed N         whole number from 0; the same seed gives the same company (default 20240101)
+  --seed N         whole number from 0; the same seed gives the same company (default {SEED})
   --profile NAME   full: 6,000 consumers, the course's company (default); tiny: 400, for tests
   --customers N    so many consumers instead, from 400; over 50,000 the tables are Parquet files
 """
-SEED = 20240101
 PROFILES = {"full": 6000, "tiny": 400}
 LEAST = 400  # consumers; with fewer, some arm of some experiment stays empty
 

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 
 from custkit.errors import ParameterError
+from custkit.simulate import SEED
 from custkit.simulate.draft import Draft
 
 # The order of drawing. A block is a module with ``draw(draft)``, which returns the tables it makes or
@@ -30,7 +31,7 @@ BLOCKS = (
 
 
 def build(
-    seed: int = 20240101,
+    seed: int = SEED,
     *,
     customers: int = 6000,
     part: int = 0,

@@ -95,6 +95,8 @@ def markdown(table: pd.DataFrame, seeds: int, nulls: float) -> str:
 
 Made by `make recovery`; do not edit. {seeds} companies of 6,000 customers were drawn with other seeds than
 the committed one. On each, every planted effect was estimated from the public tables, as an analyst would.
+The committed seed was chosen as the first of twenty in which no effect of kind "effect" hides: what it shows
+in full, another seed would show as often as the column *power* says.
 
 - *bias*: mean estimate less truth; *spread*: standard deviation of the estimates over the companies.
 - *coverage*: how often the 95 % interval holds the truth; *power*: how often it excludes "no effect".

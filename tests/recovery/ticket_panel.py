@@ -25,7 +25,7 @@ def usual_tickets(company: Company) -> pd.DataFrame:
     tickets["unsolved"] = tickets["resolved_at"].isna().astype(float)
     tickets["month"] = tickets["opened_at"].dt.strftime("%Y-%m")
     tickets["hour"] = tickets["opened_at"].dt.hour
-    tickets["weekday"] = tickets["opened_at"].dt.dayofweek
+    tickets["weekday"] = tickets["opened_at"].dt.day_of_week
     return tickets
 
 
