@@ -25,8 +25,8 @@ called `as_of`.
 ```python
 from custkit import tables
 
-orders = tables.load("orders")           # typed; folder= for another company
-tables.describe("orders", lang="zh-CN")   # what the columns mean
+orders = tables.load("orders")  # typed; folder= for another company
+tables.describe("orders", lang="zh-CN")  # what the columns mean
 ```
 
 ## Provenance and licence
