@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
-BLOCK_ROWS = 1 << 22
+BLOCK_ROWS = 1 << 23
 CACHE_ROWS = 1 << 16
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
@@ -93,13 +93,17 @@ class FittedModel:
         return replace(self, params=self.params * 0 + np.exp(drawn))
 
 
-def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callable[[], np.ndarray]]:
+def distinct(
+    *columns: np.ndarray, tops: Sequence[float] | None = None
+) -> tuple[list[np.ndarray], np.ndarray, Callable[[], np.ndarray]]:
     """Distinct rows of a few columns, how often each occurs, and which row is which.
 
     Parameters
     ----------
     *columns : array of shape (n,)
-        Finite, non-negative numbers.
+        Finite numbers.
+    tops : sequence of float, optional
+        Largest value of each column, where it is known already.
 
     Returns
     -------
@@ -112,7 +116,9 @@ def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callab
         (a fit does not need it, so it is only made when asked for).
     """
     columns = [np.asarray(column) for column in columns]
-    shape = tuple(int(top) + 1 if 0 <= top < 2**20 else 0 for top in (column.max() for column in columns))
+    shape = tuple(
+        int(top) + 1 if 0 <= top < 2**20 else 0 for top in tops or [column.max() for column in columns]
+    )
     table = _count_whole(columns, shape) if 0 < np.prod(shape, dtype=float) <= DENSE_CELLS else None
     if table is not None:
         used = np.flatnonzero(table)
@@ -136,7 +142,7 @@ def distinct(*columns: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, Callab
 
 def _count_whole(columns, shape):
     """Rows in each cell of a table over all combinations, or None when not all numbers are whole."""
-    threads = max(1, min(os.cpu_count() or 1, len(columns[0]) // BLOCK_ROWS))
+    threads = max(1, min(os.cpu_count() or 1, 2 * len(columns[0]) // BLOCK_ROWS))
     parts = zip(*(np.array_split(column, threads) for column in columns), strict=True)
     with ThreadPoolExecutor(threads) as pool:  # numpy counts outside Python's lock
         counts = list(pool.map(lambda part: _count_part(part, shape), parts))
@@ -144,21 +150,21 @@ def _count_whole(columns, shape):
 
 
 def _count_part(columns, shape):
-    rows, counts = len(columns[0]), np.zeros(int(np.prod(shape)), dtype=np.int64)
-    keys, exact = np.empty(min(BLOCK_ROWS, rows), dtype=np.int64), np.empty(CACHE_ROWS)
+    rows, counts = len(columns[0]), 0
+    keys, exact = np.empty(min(BLOCK_ROWS, rows), dtype=np.int64), np.empty(min(CACHE_ROWS, rows))
     for start in range(0, rows, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, rows)
         for low in range(start, stop, CACHE_ROWS):
             block = [column[low : min(low + CACHE_ROWS, stop)] for column in columns]
             key = exact[: len(block[0])]
-            if not all((np.floor(column, out=key) == column).all() for column in block):
+            if not all((np.floor(part, out=key) == part).all() and part.min() >= 0 for part in block):
                 return None
             key[:] = block[0]
             for column, length in zip(block[1:], shape[1:], strict=True):
                 key *= length
                 key += column
             keys[low - start : low - start + len(key)] = key
-        counts += np.bincount(keys[: stop - start], minlength=len(counts))
+        counts = counts + np.bincount(keys[: stop - start], minlength=int(np.prod(shape)))
     return counts
 
 
@@ -175,7 +181,7 @@ def levels(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import pandas as pd
 
     column = np.asarray(column)
-    if len(column) and (top := column.max()) < 2**20:
+    if len(column) and column.min() >= 0 and (top := column.max()) < 2**20:
         whole = column.astype(np.intp)
         if np.array_equal(whole, column):
             return np.arange(int(top) + 1, dtype=float), whole

@@ -68,14 +68,15 @@ def summary_patterns(summary: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarra
 
     Notes
     -----
-    Rows are only seen to be present and not negative; all else is checked on the distinct ones, which
+    Rows are only seen to be finite; all else is checked on the distinct ones, which
     spares ten million customers many passes. A fault is then looked up among the rows.
     """
     weights = summary_weights(summary)
     if weights is None and {"frequency", "recency", "T"} <= set(summary):
         rows = [summary[name].to_numpy(float, na_value=np.nan) for name in ("frequency", "recency", "T")]
-        if len(summary) and all(column.min() >= 0 for column in rows):
-            columns, customers, _ = distinct(*rows)
+        tops = [column.max() for column in rows] if len(summary) else [np.nan]
+        if np.isfinite(tops).all():
+            columns, customers, _ = distinct(*rows, tops=tops)
             if not any(bad.any() for bad in _faults(*columns).values()):
                 return columns, customers
     columns = list(summary_columns(summary))
