@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import house_truth
 import nbformat
 import pytest
@@ -95,10 +97,7 @@ def test_other_code_is_welcome(code):
     ],
 )
 def test_a_module_that_reads_is_found(tmp_path, name, code):
-    path = tmp_path / name
-    path.parent.mkdir(parents=True)
-    path.write_text(code, encoding="utf-8")
-    assert len(house_truth.module_faults(path, tmp_path)) == 1
+    assert len(module_faults(tmp_path, name, code)) == 1
 
 
 @pytest.mark.parametrize(
@@ -110,10 +109,15 @@ def test_a_module_that_reads_is_found(tmp_path, name, code):
     ],
 )
 def test_those_who_make_it_may(tmp_path, name, code):
-    path = tmp_path / name
+    assert module_faults(tmp_path, name, code) == []
+
+
+def module_faults(folder: Path, name: str, code: str) -> list[str]:
+    """What the rule says of one module of a checkout."""
+    path = folder / name
     path.parent.mkdir(parents=True)
     path.write_text(code, encoding="utf-8")
-    assert house_truth.module_faults(path, tmp_path) == []
+    return house_truth.module_faults(path, folder)
 
 
 # How it loads -----------------------------------------------------------------------------------------

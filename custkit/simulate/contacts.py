@@ -19,12 +19,8 @@ SENDS = ["experiment_id", "arm", "customer", "cycle", "week", "n_sent"]
 
 def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     """`contacts`, the CRM rows of `campaigns`, and the campaign of orders that redeem an offer."""
-    sends = pd.concat(
-        [_trial_sends(draft), _frequency(draft), _expiry(draft), _blanket(draft), _personal(draft)],
-        ignore_index=True,
-    )
-    newsletter = _newsletter(draft)
-    sends = pd.concat([sends, newsletter], ignore_index=True)
+    parts = (_trial_sends, _frequency, _expiry, _blanket, _personal, _newsletter)
+    sends = pd.concat([part(draft) for part in parts], ignore_index=True)
     codes = sends["experiment_id"].map(_codes(draft))
     single = sends["experiment_id"].isin(["CRM-01", "NEWS"])
     sends["campaign_id"] = codes.where(single, codes + "-" + sends["arm"])

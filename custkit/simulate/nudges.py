@@ -11,6 +11,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from custkit.simulate import history
 from custkit.simulate.draft import Draft, parameters
 from custkit.simulate.people import chance
 
@@ -34,11 +35,10 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
         orders = _inserted(draft, people, orders, extra)
         arms.append(frame)
     arms.append(_cross_sell(draft, people, orders))
-    known = [draft.tables["trial_arms"]] if "trial_arms" in draft.tables else []
     return {
         "people": people,
         "orders": orders,
-        "trial_arms": pd.concat([*known, *arms], ignore_index=True),
+        "trial_arms": pd.concat([draft.tables["trial_arms"], *arms], ignore_index=True),
     }
 
 
@@ -78,6 +78,12 @@ def _arms(customer, experiment: str, arm, week, took_part=None) -> pd.DataFrame:
         took_part if took_part is not None else [None] * len(frame), dtype="boolean"
     )
     return frame[ARMS]
+
+
+def _active(people: pd.DataFrame, orders: pd.DataFrame, given: dict) -> np.ndarray:
+    """Positions of the consumers who are reachable at the start and ordered of late."""
+    silent = given["start"] - history.last_order(orders, len(people), given["start"])
+    return np.flatnonzero(reachable(people, given["start"]) & (silent <= given["active_within"]))
 
 
 def _halves(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -153,9 +159,7 @@ def _birthday(draft, people, orders):
 def _event(draft, people, orders):
     """Invitation to a tasting evening; guests order more in the weeks after it."""
     given, rng = parameters("nudges")["exp_event"], draft.rng("exp_event")
-    past = past_orders(orders, len(people), given["start"])
-    active = past["last"] >= given["start"] - given["active_within"]
-    who = np.flatnonzero(reachable(people, given["start"]) & active)
+    who = _active(people, orders, given)
     invited = _halves(rng, len(who))
     logit, rate = given["attend_logit"], np.log(people["order_rate"].to_numpy())
     odds = chance(
@@ -185,9 +189,7 @@ def _event(draft, people, orders):
 def _cross_sell(draft, people, orders):
     """Offer of one category: marks one order of the window; `orders` is changed in place, nothing added."""
     given, rng = parameters("nudges")["exp_xsell"], draft.rng("exp_xsell")
-    past = past_orders(orders, len(people), given["start"])
-    active = past["last"] >= given["start"] - given["active_within"]
-    who = np.flatnonzero(reachable(people, given["start"]) & active)
+    who = _active(people, orders, given)
     offer = _halves(rng, len(who))
     group = cross_sell_group(people)[who]
     inside = orders["week"].between(given["start"], given["start"] + given["within_weeks"], inclusive="left")

@@ -165,11 +165,10 @@ def log_begin(draft: Draft) -> int:
 
 def plant(draft: Draft, chain: Chain) -> None:
     """Note the true removal shares, and what the first and the last touch would say."""
-    first, last = chain.first_touch(), chain.last_touch()
+    first, last, shares = chain.first_touch(), chain.last_touch(), chain.removal_shares()
     for number, channel in enumerate(chain.channels):
-        share = chain.removal_shares()[number]
         meaning = f"credit of {channel} for first orders by removal effect, of the five channels"
-        draft.plant(f"paths.{channel}.removal_share", share, "share", meaning)
+        draft.plant(f"paths.{channel}.removal_share", shares[number], "share", meaning)
         meaning = f"first-touch less last-touch share of {channel} in first orders"
         draft.plant(f"paths.{channel}.first_minus_last", first[number] - last[number], "share", meaning)
     draft.plant("paths.conversion", chain.conversion(), "share", "paths of new visitors that end in an order")

@@ -31,14 +31,13 @@ def draw(draft: Draft) -> dict[str, pd.DataFrame]:
     arms = _arms(draft)
     starts = _promoted(draft, starts, arms, follows)
     starts = _channels(draft, starts, arms)
-    known = [draft.tables["trial_arms"]] if "trial_arms" in draft.tables else []
     frame = _subscribed(draft, starts)
     _plant(draft, arms)
     plant_cross_selling(draft)
     return {
         "vas_subscriptions": frame,
         "follows": follows,
-        "trial_arms": pd.concat([*known, arms[ARMS]], ignore_index=True),
+        "trial_arms": pd.concat([draft.tables["trial_arms"], arms[ARMS]], ignore_index=True),
     }
 
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from bench_orders import memory_row
+from bench_report import row
 
 LARGE = int(os.environ.get("CUSTKIT_BENCH_CUSTOMERS", 1_000_000))
 _DRAW = """
@@ -22,17 +23,6 @@ from custkit.cli import main
 code = main(sys.argv[1:])
 print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
-
-
-def limit_row(figure: str, seconds: float, limit: float) -> dict:
-    return {
-        "figure": figure,
-        "ours": seconds,
-        "peer": f"limit {limit:g} s",
-        "ratio": limit / seconds,
-        "target": f"<= {limit:g} s",
-        "reached": seconds <= limit,
-    }
 
 
 def drawn(folder: Path, *options: str) -> tuple[float, float]:
@@ -70,10 +60,10 @@ def run() -> list[dict]:
         folder = Path(temporary)
         print("  6,000 customers", flush=True)
         seconds, megabytes = drawn(folder / "full")
-        rows.append(limit_row("custkit simulate, 6,000 customers", seconds, 60))
+        rows.append(row("custkit simulate, 6,000 customers", seconds, 60))
         rows.append(memory_row("peak memory, custkit simulate, 6,000 customers", megabytes, 2_000))
         name, seconds = slowest_load(folder / "full")
-        rows.append(limit_row(f"tables.load, slowest of all: {name}", seconds, 0.3))
+        rows.append(row(f"tables.load, slowest of all: {name}", seconds, 0.3))
         print(f"  {LARGE:,} customers", flush=True)
         seconds, megabytes = drawn(folder / "large", "--customers", str(LARGE))
         figure = f"peak memory, custkit simulate, {LARGE:,} customers to Parquet, {seconds:.0f} s"
