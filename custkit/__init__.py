@@ -7,7 +7,19 @@ import importlib
 
 __version__ = "0.1.0"
 
-_MODULES = ("checks", "clv", "errors", "glossary", "orders", "plots", "recording", "report", "rfm", "tables")
+_MODULES = (
+    "checks",
+    "clv",
+    "errors",
+    "glossary",
+    "lifecycle",
+    "orders",
+    "plots",
+    "recording",
+    "report",
+    "rfm",
+    "tables",
+)
 __all__ = ["__version__", "check", *_MODULES]
 
 
