@@ -11,6 +11,8 @@ _MODULES = (
     "checks",
     "clv",
     "errors",
+    "experiments",
+    "funnel",
     "glossary",
     "lifecycle",
     "orders",
@@ -18,6 +20,7 @@ _MODULES = (
     "recording",
     "report",
     "rfm",
+    "shrinkage",
     "tables",
 )
 __all__ = ["__version__", "check", *_MODULES]

@@ -13,6 +13,7 @@ from custkit.group_plots import (
     segment_bars,
     value_by_segment,
 )
+from custkit.interval_plots import funnel_bars, interval_dots, qini_curves
 from custkit.model_plots import (
     conditional_expectation,
     counts_against_model,
@@ -48,14 +49,17 @@ __all__ = [
     "counts_against_model",
     "format_axis",
     "frequency_recency_map",
+    "funnel_bars",
     "gain_curves",
     "history_timelines",
+    "interval_dots",
     "migration",
     "money",
     "money_label",
     "p_alive_histogram",
     "percent",
     "png_bytes",
+    "qini_curves",
     "rfm_map",
     "segment_bars",
     "segment_colour",
