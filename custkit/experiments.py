@@ -7,19 +7,26 @@ was drawn by lot (or for several rows of it, with ``cluster``). Uplift and polic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from custkit.errors import DataError, ParameterError
+from custkit.errors import DataError, DataWarning
+from custkit.sample_ratio import SampleRatio, srm_check
 from custkit.trial_columns import known, levels_of, share_level, side_by_side
+from custkit.uplift import Qini, policy_value, qini
 
-__all__ = ["SampleRatio", "compare", "srm_check"]
+__all__ = ["Qini", "SampleRatio", "compare", "encouragement", "policy_value", "qini", "srm_check"]
 
 ADJUSTMENTS = {"bh": "fdr_bh", "holm": "holm", "bonferroni": "bonferroni"}
+ENCOURAGED = [
+    "naive difference of takers and others",
+    "intention to treat",
+    "take-up",
+    "effect on those who took it up (Wald)",
+]
 
 
 def compare(
@@ -103,6 +110,96 @@ def compare(
     return found
 
 
+def encouragement(
+    outcome: Any,
+    arm: Any,
+    taken: Any,
+    *,
+    control: Any,
+    cluster: Any = None,
+    covariate: Any = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """An offer drawn by lot that not everybody takes: effect of offering, take-up, effect of taking.
+
+    Parameters
+    ----------
+    outcome, arm, control, cluster, covariate, level
+        As in `compare`; there are two arms.
+    taken : Series or array
+        Whether each row took what was offered (joined, came, installed); the control may have takers too.
+
+    Returns
+    -------
+    DataFrame, four rows
+        quantity, estimate, std_error, low, high, p_value:
+
+        * "naive difference of takers and others": what a report without the lot would show. Takers choose
+          themselves, so it is no effect; a covariate is not used for it.
+        * "intention to treat": outcome of the arm offered less control, taken or not.
+        * "take-up": share that took it in the arm offered, less that in the control.
+        * "effect on those who took it up (Wald)": intention to treat by take-up.
+
+        ``attrs``: control, offered (the other arm), level, method (of the intention to treat).
+
+    Raises
+    ------
+    DataError
+        As `compare`; more or fewer than two arms; taken is not True or False; nobody, or everybody, took it.
+
+    Warns
+    -----
+    DataWarning
+        If the take-up is so weak (F below 10, Staiger and Stock 1997) that the last row cannot be trusted.
+
+    Notes
+    -----
+    Bloom (1984), Angrist, Imbens and Rubin (1996): the ratio is the effect on those whom the offer moves,
+    if the offer does nothing to those who do not take it and drives nobody away. Its standard error is by
+    the delta method: that of the comparison of ``outcome - ratio * taken``, divided by the take-up, which
+    is also that of two-stage least squares.
+    """
+    table = side_by_side({"outcome": outcome, "taken": taken}, {"arm": arm})
+    y, took, arms = table["outcome"].to_numpy(), table["taken"].to_numpy(), levels_of(table["arm"])
+    known("control", control, arms)
+    faults = []
+    if len(arms) != 2:
+        faults.append(
+            f"arm has {len(arms)} arms ({', '.join(map(str, arms))}); keep the control and one other"
+        )
+    if not np.isin(took, [0, 1]).all():
+        faults.append("taken must be True or False (1 or 0) in every row")
+    elif not 0 < took.mean() < 1:
+        faults.append("taken is the same in all rows: without takers and others there is no take-up")
+    if faults:
+        raise DataError(faults)
+    cluster = None if cluster is None else np.asarray(cluster)
+    drawn = {"control": control, "cluster": cluster, "level": level, "adjust": None}
+    drawn["covariate"] = None if covariate is None else _covariates(covariate, outcome, len(table))
+    lot = table["arm"].to_numpy()
+    naive = compare(y, took, control=0.0, cluster=cluster, level=level, adjust=None)
+    treat, uptake = compare(y, lot, **drawn), compare(took, lot, **drawn)
+    share = uptake.loc[0, "difference"]
+    if abs(share) < 1e-12:
+        raise DataError(
+            "taken: as many took it in the control as in the other arm, so the offer moved nobody"
+        )
+    if (share / uptake.loc[0, "std_error"]) ** 2 < 10:
+        warnings.warn(
+            "The take-up is weak (F < 10): do not trust the effect on takers.", DataWarning, stacklevel=2
+        )
+    ratio = treat.loc[0, "difference"] / share
+    around = compare(y - ratio * took, lot, **drawn).loc[0]  # its difference is 0: what is left is the error
+    error, half = around["std_error"] / abs(share), (around["high"] - around["low"]) / 2 / abs(share)
+    wald = {"difference": ratio, "std_error": error, "low": ratio - half, "high": ratio + half}
+    wald["p_value"] = treat.loc[0, "p_value"]  # no effect of taking is no effect of offering
+    found = pd.concat([naive, treat, uptake, pd.DataFrame([wald])], ignore_index=True)
+    found = found[list(wald)].rename(columns={"difference": "estimate"})
+    found.insert(0, "quantity", ENCOURAGED)
+    found.attrs = {**treat.attrs, "offered": next(name for name in arms if name != control)}
+    return found
+
+
 def _row(part: pd.DataFrame, treated: np.ndarray, fit: Any, level: float) -> dict[str, float]:
     from scipy import stats
 
@@ -181,87 +278,3 @@ def _adjusted(p_values: pd.Series, adjust: str | None) -> pd.Series:
     if adjust is not None and p_values.notna().any():
         found[p_values.notna()] = multipletests(p_values.dropna(), method=ADJUSTMENTS[adjust])[1]
     return found
-
-
-@dataclass(frozen=True)
-class SampleRatio:
-    """Whether the arms have the sizes the lot should have given: what `srm_check` gives.
-
-    Attributes
-    ----------
-    table : DataFrame
-        arm, observed, expected (rows), share, expected_share.
-    statistic, p_value : float
-        Pearson's chi-square and its p-value.
-    ok : bool
-        Whether p_value is at least 0.001: below it something other than chance chose who was counted.
-    """
-
-    table: pd.DataFrame
-    statistic: float
-    p_value: float
-    ok: bool
-
-    @property
-    def verdict(self) -> str:
-        """One sentence."""
-        p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.3f}"
-        if self.ok:
-            return f"No sample-ratio mismatch: a fair lot gives such sizes ({p})."
-        return f"Sample-ratio mismatch ({p}): find out who is missing before reading any effect."
-
-    def __str__(self) -> str:
-        return self.verdict
-
-
-def srm_check(arm: Any, shares: Mapping[Any, float] | None = None) -> SampleRatio:
-    """Sample-ratio check: are the arms as large as the lot should have made them?
-
-    Parameters
-    ----------
-    arm : Series or array
-        The arm of each unit drawn, one row a unit (not one a session, if visitors were drawn).
-    shares : mapping, optional
-        Arm → share or ratio that was meant, such as ``{"A": 1, "B": 1}``. Equal for the arms seen if not
-        given; an arm that was lost altogether is noticed only when it is named here.
-
-    Returns
-    -------
-    SampleRatio
-        With ``table``, ``p_value``, ``ok`` (p at least 0.001) and ``verdict``.
-
-    Notes
-    -----
-    Pearson's chi-square against the shares meant; the limit of 0.001 as Fabijan and others (2019),
-    "Diagnosing sample ratio mismatch in online controlled experiments", KDD.
-    """
-    from scipy import stats
-
-    table = side_by_side({}, {"arm": arm})
-    seen = levels_of(table["arm"])
-    shares = dict.fromkeys(seen, 1.0) if shares is None else dict(shares)
-    faults = [
-        f"shares lacks arm {name!r}, which {(table['arm'] == name).sum():,} rows have"
-        for name in seen
-        if name not in shares
-    ]
-    faults += [
-        f"shares: {name!r} must be above 0, not {share!r}" for name, share in shares.items() if not share > 0
-    ]
-    if len(shares) < 2:
-        faults.append("one arm alone has no ratio: give the arms that were meant in shares")
-    if faults:
-        raise ParameterError(faults)
-    observed = table["arm"].astype(object).value_counts().reindex(list(shares), fill_value=0)
-    meant = pd.Series(shares, dtype=float) / sum(shares.values())
-    expected = meant * len(table)
-    statistic, p = stats.chisquare(observed.to_numpy(float), expected.to_numpy(float))
-    columns = {
-        "observed": observed,
-        "expected": expected,
-        "share": observed / len(table),
-        "expected_share": meant,
-    }
-    return SampleRatio(
-        pd.DataFrame(columns).rename_axis("arm").reset_index(), float(statistic), float(p), bool(p >= 0.001)
-    )

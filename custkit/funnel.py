@@ -1,4 +1,7 @@
-"""Funnels and paths: who reaches which step, and which channel earns the credit for an order."""
+"""Funnels and paths: who reaches which step, and which channel earns the credit for an order.
+
+Paths are read and credit is shared out in `custkit.attribution`, given out again here.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from custkit.attribution import attribution, removal_shares, transitions
 from custkit.errors import DataError, ParameterError
 from custkit.trial_columns import levels_of, share_level
 
-__all__ = ["steps"]
+__all__ = ["attribution", "removal_shares", "steps", "transitions"]
 
 
 def steps(
