@@ -22,6 +22,7 @@ from custkit.model_plots import (
     history_timelines,
     tracking,
 )
+from custkit.stage_plots import stage_area, stage_map, tornado
 from custkit.style import (
     COLOURS,
     DASHES,
@@ -64,6 +65,9 @@ __all__ = [
     "segment_bars",
     "segment_colour",
     "show",
+    "stage_area",
+    "stage_map",
+    "tornado",
     "tracking",
     "use_style",
     "value_by_segment",

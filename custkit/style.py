@@ -49,6 +49,13 @@ COLOURS: dict[str, str] = {
     "At risk": "#E6762B",
     "Hibernating": "#A7ADB3",
     "Lost": "#6B7278",
+    # stages of the lifecycle: ever darker; violet = no customer yet, green, blue = customer, wine = silent
+    "attract": "#E3DCF3",
+    "acquire": "#BBA9DD",
+    "convert": "#5AA98C",
+    "retain": "#3F79AE",
+    "develop": "#264A77",
+    "reacquire": "#5E1F2B",
 }
 """Meaning -> colour. A colour is asked for by what it stands for, never by its name."""
 
