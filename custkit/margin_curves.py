@@ -72,22 +72,25 @@ def margin_curve(
     faults = order_faults(orders, value, *([column] if column else []))
     if faults:
         raise DataError(faults)
-    table = pd.DataFrame({"customer": orders["customer_id"], "money": orders[value].astype(float)})
-    table["day"] = plain_dates(orders["order_date"]).to_numpy("datetime64[D]").astype(np.int64)
-    if column:
-        table["group"] = orders[column]
-    usable = orders["customer_id"].notna() & orders["order_date"].notna() & orders[value].notna()
-    table = table[usable & (table["day"] <= end)].sort_values(["day", "money"], kind="stable")
-    if table.empty:
+    money, day = orders[value].to_numpy(float), plain_dates(orders["order_date"])
+    usable = orders["customer_id"].notna() & day.notna() & ~np.isnan(money)
+    rows = np.flatnonzero(usable & (day < to_dates([end + 1])[0]))
+    if not len(rows):
         raise DataError(f"orders: no order with a {value} on or before as_of {to_dates([end])[0].date()}.")
-    firsts = table.drop_duplicates("customer")
-    first = firsts.set_index("customer")["day"]
-    group = firsts.set_index("customer")["group"] if column else by
-    table["week"] = (table["day"] - table["customer"].map(first)) // 7
-    curves = []
-    for label, ids in _groups(first, group):
-        rows = table[table["customer"].isin(ids)] if label is not None else table
-        curve = _curve(rows, ids, (end - first[ids].to_numpy() + 1) // 7, weeks)
+    day = day.to_numpy("datetime64[D]").astype(np.int64)
+    rows = rows[np.lexsort((money[rows], day[rows]))]
+    code, ids = pd.factorize(orders["customer_id"].iloc[rows])
+    firsts = rows[np.unique(code, return_index=True)[1]]
+    first, group = day[firsts], by
+    if column:
+        group = pd.Series(orders[column].iloc[firsts].to_numpy(), pd.Index(ids))
+    table = pd.DataFrame({"code": code, "week": (day[rows] - first[code]) // 7, "money": money[rows]})
+    age, curves = (end - first + 1) // 7, []
+    for label, chosen in _groups(pd.Index(ids), group):
+        place = np.full(len(ids), -1)
+        place[chosen] = np.arange(len(chosen))
+        part = table.assign(code=place[code])[place[code] >= 0]
+        curve = _curve(part, age[chosen], weeks)
         if label is not None:
             curve.insert(0, column or getattr(by, "name", None) or "group", label)
         curves.append(curve)
@@ -96,30 +99,31 @@ def margin_curve(
     return curve.assign(low=curve["cumulative"] - reach, high=curve["cumulative"] + reach)
 
 
-def _groups(first: pd.Series, group: pd.Series | None) -> list[tuple[Any, pd.Index]]:
+def _groups(ids: pd.Index, group: pd.Series | None) -> list[tuple[Any, np.ndarray]]:
+    """Label and numbers of the customers of each group."""
     if group is None:
-        return [(None, first.index)]
+        return [(None, np.arange(len(ids)))]
     if not isinstance(group, pd.Series) or group.index.has_duplicates:
         raise ParameterError("by is neither a column nor a Series with one row a customer_id.")
-    of_customer = group.reindex(first.index).dropna()
+    of_customer = group.reindex(ids).reset_index(drop=True).dropna()
     if of_customer.empty:
         raise DataError("by has no group for any customer of orders: is its index the customer_id?")
-    return [(label, part.index) for label, part in of_customer.groupby(of_customer, observed=True)]
+    return [(label, part.index.to_numpy()) for label, part in of_customer.groupby(of_customer, observed=True)]
 
 
-def _curve(rows: pd.DataFrame, ids: pd.Index, age: np.ndarray, weeks: int) -> pd.DataFrame:
-    """The curve of one group; `age` = whole weeks each customer has been seen."""
+def _curve(rows: pd.DataFrame, age: np.ndarray, weeks: int) -> pd.DataFrame:
+    """The curve of one group; `age` = whole weeks each customer has been seen, in the order of the codes."""
     weeks = min(weeks, int(age.max()))
     seen = np.array([(age > week).sum() for week in range(weeks)])
-    code, week = ids.get_indexer(rows["customer"]), rows["week"].to_numpy()
+    code, week = rows["code"].to_numpy(), rows["week"].to_numpy()
     inside = week < np.minimum(age[code], weeks)
     code, week, money = code[inside], week[inside], rows["money"].to_numpy()[inside]
     mean = np.bincount(week, money, minlength=weeks) / seen
     squares, by_person = np.zeros(weeks), np.argsort(code, kind="stable")
     code, week, money = code[by_person], week[by_person], money[by_person]
-    for start in range(0, len(ids), _ROWS):
+    for start in range(0, len(age), _ROWS):
         part = slice(*np.searchsorted(code, [start, start + _ROWS]))
-        size = min(_ROWS, len(ids) - start)
+        size = min(_ROWS, len(age) - start)
         flat = np.bincount((code[part] - start) * weeks + week[part], money[part], minlength=size * weeks)
         old = age[start : start + size, None] > np.arange(weeks)
         share = np.where(old, flat.reshape(size, weeks) - mean, 0) / seen

@@ -40,14 +40,14 @@ Point = tuple[float, float]
 # from, to -> start, end, bend (as matplotlib's arc3), place of the number
 _WAYS: dict[tuple[str, str], tuple[Point, Point, float, Point]] = {
     (_OUT, "attract"): ((1, 47), (12, 47), 0, (5.5, 50)),
-    (_OUT, "acquire"): ((52, 62), (52, 53.5), 0, (55.5, 58)),
-    (_OUT, "convert"): ((88, 66), (88, 53.5), 0, (92.5, 61)),
-    ("attract", _OUT): ((16, 40.5), (16, 32), 0, (20.5, 36)),
-    ("acquire", _OUT): ((46, 40.5), (46, 32), 0, (49.5, 36)),
+    (_OUT, "acquire"): ((52, 62), (52, 53.5), 0, (54, 58)),
+    (_OUT, "convert"): ((88, 66), (88, 53.5), 0, (90.2, 61)),
+    ("attract", _OUT): ((16, 40.5), (16, 32), 0, (18.4, 36)),
+    ("acquire", _OUT): ((46, 40.5), (46, 32), 0, (48.2, 36)),
     ("attract", "acquire"): ((32, 47), (42, 47), 0, (37, 50)),
     ("acquire", "convert"): ((62, 47), (72, 47), 0, (67, 50)),
     ("attract", "convert"): ((26, 53.5), (78, 53.5), -0.25, (52, 67.5)),
-    ("convert", "retain"): ((87, 40.5), (87, 22.5), 0, (91, 32)),
+    ("convert", "retain"): ((87, 40.5), (87, 22.5), 0, (89.2, 32)),
     ("convert", "develop"): ((77, 40.5), (59, 22.5), 0, (72.5, 32)),
     ("retain", "develop"): ((72, 19), (62, 19), 0, (67, 22)),
     ("develop", "retain"): ((62, 13), (72, 13), 0, (67, 10)),
@@ -65,9 +65,9 @@ def stage_map(
 
     ``flows`` is what `lifecycle.stage_flows` gives: ``week``, ``stage_from``, ``stage_to``, ``people``, those
     who stayed included. Blocks hold the people at the end of the last week and the mean weekly growth; arrows
-    the mean per week, wider where more people go, grey below the share ``minor`` of the largest. "In" are people
-    not seen before, or back in sight; "out" those who go out of sight.
-    Stages in which nobody ever was are left pale.
+    the mean per week, wider where more people go, grey below the share ``minor`` of the largest. "In" are
+    people not seen before, or back in sight; "out" those who go out of sight. Stages in which nobody ever was
+    are left pale.
     """
     need(flows, ["week", "stage_from", "stage_to", "people"], "stage_map")
     ax = new_axes(ax, height=5.0)
@@ -122,7 +122,8 @@ def _arrow(
         )
     )
     shade = COLOURS["baseline" if minor else "actual"]
-    ax.text(*where, words, ha="center", va="center", fontsize=10, color=shade)
+    side = "left" if start[0] == end[0] else "center"
+    ax.text(*where, words, ha=side, va="center", fontsize=10, color=shade)
 
 
 def _block(ax: Axes, name: str, stage: str, people: int, growth: float, known: bool) -> None:
