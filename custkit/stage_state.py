@@ -110,6 +110,8 @@ def _own_quantiles(order: dict[str, np.ndarray], start: int, rules: Limits) -> n
     rows = rows[np.argsort(rank[rows], kind="stable")]
     found = np.full(len(gap), np.nan)
     gaps, where = np.unique(rank[rows], return_index=True)
+    if not len(rows):
+        return found
     for number, some in zip(gaps, np.split(rows, where[1:]), strict=True):
         for part in np.array_split(some, max(1, len(some) * number // _CELLS)):
             block = gap[part[:, None] - np.arange(number)]
