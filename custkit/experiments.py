@@ -184,7 +184,7 @@ def encouragement(
         raise DataError(
             "taken: as many took it in the control as in the other arm, so the offer moved nobody"
         )
-    if (share / uptake.loc[0, "std_error"]) ** 2 < 10:
+    if share**2 < 10 * uptake.loc[0, "std_error"] ** 2:
         warnings.warn(
             "The take-up is weak (F < 10): do not trust the effect on takers.", DataWarning, stacklevel=2
         )

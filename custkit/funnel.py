@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from custkit.attribution import attribution, removal_shares, transitions
+from custkit.attribution import RULES, attribution, removal_shares, transitions
 from custkit.errors import DataError, ParameterError
 from custkit.trial_columns import levels_of, share_level
 
-__all__ = ["attribution", "removal_shares", "steps", "transitions"]
+__all__ = ["RULES", "attribution", "removal_shares", "steps", "transitions"]
 
 
 def steps(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from custkit.funnel import removal_shares
 from custkit.simulate.draft import parameters
 from recovery.estimate import Company, Estimate
 
@@ -138,20 +139,6 @@ def transitions(paths: pd.DataFrame) -> np.ndarray:
     np.add.at(counts, (np.zeros(opening.sum(), int), code[opening]), 1)
     np.add.at(counts, (code + 1, target), 1)
     return counts
-
-
-def removal_shares(counts: np.ndarray) -> np.ndarray:
-    """Removal effects from transition counts, scaled to 1 (Anderl and others 2016)."""
-    chance = counts / counts.sum(axis=1, keepdims=True)
-    k = len(CHANNELS)
-
-    def conversion(kept: list[int]) -> float:
-        onward = chance[1:, :k][np.ix_(kept, kept)]
-        return chance[0, kept] @ np.linalg.solve(np.eye(len(kept)) - onward, chance[1:, k][kept])
-
-    whole = conversion(list(range(k)))
-    effects = np.array([1 - conversion([c for c in range(k) if c != out]) / whole for out in range(k)])
-    return effects / effects.sum()
 
 
 def _delta_errors(counts: np.ndarray) -> np.ndarray:
