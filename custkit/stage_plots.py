@@ -145,7 +145,7 @@ def _block(ax: Axes, name: str, stage: str, people: int, growth: float, known: b
     said = [(name, 3.6, 10.5, "bold"), (f"{count(people)} people", -0.2, 10.5, "normal")]
     said.append((f"{_signed(growth)} a week", -3.7, 9, "normal"))
     if not known:
-        said = [(name, 2, 10.5, "bold"), ("not in the data", -2, 9, "normal")]
+        said = [(name, 2, 10.5, "bold"), ("nobody in the data", -2, 9, "normal")]
     for words, up, size, weight in said:
         ax.text(x, y + up, words, ha="center", va="center", fontsize=size, weight=weight, color=ink, zorder=4)
 
