@@ -231,6 +231,12 @@ def late_after(
     -------
     DataFrame, one row a customer, by id
         customer_id, gaps (number), late_after_days, basis ("own", "group").
+
+    Notes
+    -----
+    Being late is no forecast. Of n gaps the quantile q covers the next one with probability
+    ``((n - 1) q + 1) / (n + 1)``, hence 0.77 and not 0.9 for five; and only gaps that have ended are known,
+    so that those of a group are on the short side. More than one in ten of those who come back were late.
     """
     given = {"late_quantile": quantile, "minimum_gaps": minimum_gaps}
     known, (state,) = _walked(orders, [day_number(as_of)], None, None, None, given)

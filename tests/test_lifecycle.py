@@ -90,10 +90,11 @@ def test_stages_of_customers_turn_over_on_the_right_day():
 
 
 def test_develop_is_a_new_category_or_a_running_service():
-    orders = log(**{k: [300, 150] for k in ("same", "first_day", "old", "wide", "runs", "ended", "today")})
+    everybody = ("same", "first_day", "old", "wide", "runs", "ended", "today")
+    orders = log(**{k: [300, 150] for k in everybody} | {"begun": [150, 140]})
     categories = bought(
         ("same", 300, "tea"), ("same", 150, "tea"), ("first_day", 300, "cake"), ("old", 182, "cake"),
-        ("wide", 181, "cake"),
+        ("wide", 181, "cake"), ("begun", 150, "tea"), ("begun", 140, "tea"),
     )  # fmt: skip
     services = subscribed(("runs", 250, None), ("ended", 250, 1), ("today", 250, 0))
     found = stage_of(orders, categories=categories, services=services)
