@@ -67,11 +67,13 @@ def interval_dots(
     series = [None] if by is None else list(dict.fromkeys(table[by].astype(str)))
     twice = table.assign(**{label: table[label].astype(str)}).duplicated([label, *([by] if by else [])])
     if twice.any():
-        names = ", ".join(table.loc[twice, label].astype(str).unique()[:3])
+        again = ", ".join(table.loc[twice, label].astype(str).unique()[:3])
         raise DataError(
-            f"interval_dots: {names} is in several rows; one row a label is drawn, or one a series of by"
+            f"interval_dots: {again} is in several rows; one row a label is drawn, or one a series of by"
         )
-    ax = new_axes(ax, height=1.5 + len(rows) * (0.34 if by is None else 0.16 + 0.19 * len(series)))
+    names = [fill(row, 34) for row in rows]
+    room = 0.34 if by is None else 0.16 + 0.19 * len(series)
+    ax = new_axes(ax, height=1.5 + len(rows) * max(room, 0.19 * max(n.count("\n") + 1 for n in names)))
     if reference is not None:
         ax.axvline(reference, color=COLOURS["boundary"], linestyle="--", linewidth=1.2, zorder=1)
     looks = {} if by is None else line_looks(series, roles)
@@ -95,7 +97,7 @@ def interval_dots(
                 zorder=4,
                 **look,
             )
-    name_rows(ax, [fill(row, 34) for row in rows])
+    name_rows(ax, names)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.margins(x=0.06)
     _numbers(ax, kind)
@@ -151,7 +153,6 @@ def funnel_bars(
     ax.set_xlim(0, reach * 1.3)  # room for the text beside the longest bar
     format_axis(ax.xaxis, "percent" if share else "count")
     ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= reach * 1.001])
-    ax.set_xlim(0, reach * 1.3)
     level = percent(table.attrs.get("level", 0.95))
     what = f"share of the {unit} at the first step" if share else unit
     ax.set_xlabel(f"{what}; beside the bar: {unit}, share of the step before ({level} interval)")

@@ -11,11 +11,6 @@ from custkit import experiments, tables, truth
 from custkit.errors import DataError, DataWarning, ParameterError
 
 
-def covers(draws, low=0.9, high=0.99):
-    """Whether about 95 % of some 200 intervals hold what they should."""
-    return low <= np.mean(draws) <= high
-
-
 @pytest.fixture(scope="module")
 def effects():
     return {name: found["value"] for name, found in truth.load("truth_effects").items()}
@@ -86,21 +81,23 @@ def test_a_covariate_by_hand():
 
 
 def test_intervals_hold_the_true_effect(rng):
-    held = {"plain": [], "covariate": [], "cluster": []}
+    """Arms of unequal size and noise, effects that grow with the covariate, clusters that share luck."""
+    found = {"plain": [], "covariate": [], "cluster": []}
+    who = np.arange(240) // 4
     for _ in range(200):
-        x, treated = rng.normal(size=240), rng.random(240) < 0.25
-        y = x + rng.normal(size=240) + (0.4 + 0.8 * x) * treated  # who has a large x gains more
+        x, treated = rng.normal(3, 1, 240), rng.random(240) < 0.25
+        y = x + rng.normal(size=240) * (1 + treated) + (0.4 + 3 * (x - 3)) * treated
         arm = np.where(treated, "B", "A")
-        who = np.arange(240) // 4
         drawn = np.where(rng.random(60) < 0.5, "B", "A")[who]
         shared = rng.normal(size=60)[who] + rng.normal(size=240) + 0.4 * (drawn == "B")
-        for name, found in (
-            ("plain", experiments.compare(y, arm, control="A")),
-            ("covariate", experiments.compare(y, arm, control="A", covariate=x)),
-            ("cluster", experiments.compare(shared, drawn, control="A", cluster=who)),
-        ):
-            held[name].append(found.loc[0, "low"] < 0.4 < found.loc[0, "high"])
-    assert {name: covers(draws) for name, draws in held.items()} == dict.fromkeys(held, True)
+        found["plain"].append(experiments.compare(y, arm, control="A"))
+        found["covariate"].append(experiments.compare(y, arm, control="A", covariate=x))
+        found["cluster"].append(experiments.compare(shared, drawn, control="A", cluster=who))
+    for rows in map(pd.concat, found.values()):
+        assert 0.9 <= (rows["low"].lt(0.4) & rows["high"].gt(0.4)).mean() <= 0.99
+        assert rows["std_error"].mean() == pytest.approx(rows["difference"].std(), rel=0.13)
+    widths = [(rows["high"] - rows["low"]).mean() for rows in map(pd.concat, found.values())]
+    assert widths[1] < 0.8 * widths[0]
 
 
 def test_arms_in_which_nothing_varies_have_no_interval():

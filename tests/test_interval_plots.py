@@ -103,9 +103,10 @@ def test_rows_are_named_by_the_index_and_coloured_by_role():
 @pytest.mark.parametrize("kind", ["number", "percent", "points", "money"])
 def test_fourteen_rows_with_long_names_stay_apart(kind):
     table = effects(14)
-    table["arm"] = table["arm"] + " with a name that goes on for quite a while"
+    table["arm"] = table["arm"] + " with a name that goes on for quite a while and then for a while more"
     ax = plots.interval_dots(table, estimate="difference", label="arm", truth="true", kind=kind)
     assert overlapping(ax) == []
+    assert ax.get_position().width > 0.55  # names leave room for what is drawn
     two = pd.concat([table.assign(s="a"), table.assign(s="b")])
     assert overlapping(plots.interval_dots(two, estimate="difference", label="arm", by="s", kind=kind)) == []
 

@@ -22,6 +22,12 @@ def test_rates_are_the_mean_of_prior_and_own_data():
     assert (found["low"] < found["shrunk"]).all() and (found["shrunk"] < found["high"]).all()
 
 
+def test_what_is_not_known_of_the_prior_mean_counts_by_its_weight():
+    # 5 of 10 and a prior worth 10 trials: half own; beta(10, 10) has variance 0.25 / 21.
+    centre, variance = shrinkage._rates_moments(np.array([5.0]), np.array([10.0]), 10.0, 0.5, 0.04)
+    assert (centre[0], variance[0]) == pytest.approx((0.5, 0.25 / 21 + 0.25 * 0.04))
+
+
 def test_the_prior_of_the_rates_is_the_likeliest():
     from scipy import stats
 

@@ -99,16 +99,17 @@ def test_where_two_rules_agree_nothing_is_uncertain(rng):
 def test_the_value_of_a_rule_and_its_gain_are_found(rng):
     held = []
     for _ in range(200):
-        x, arm = rng.normal(size=600), rng.choice(["A", "B", "C"], 600, p=[0.5, 0.3, 0.2])
-        outcome = rng.normal(size=600) + np.select([arm == "A", arm == "B"], [x > 0, x <= 0], 0.2)
+        x, arm = rng.normal(size=600), rng.choice(["A", "B", "C"], 600, p=[0.3, 0.5, 0.2])
+        outcome = rng.normal(size=600) + np.select([arm == "A", arm == "B"], [3 * (x > 0), x <= 0], 0.2)
         rules = pd.DataFrame({"best": np.where(x > 0, "A", "B"), "worst": np.where(x > 0, "B", "A")})
         found = experiments.policy_value(rules, outcome, arm)
-        held.append((found["low"] < [1, 0, 0.5, 0.5, 0.2]) & (found["high"] > [1, 0, 0.5, 0.5, 0.2]))
-        gain = 1 - (0.2 if found.attrs["best_arm"] == "C" else 0.5)
-        held[-1]["gain"] = found.loc[0, "difference_low"] < gain < found.loc[0, "difference_high"]
-    shares = pd.DataFrame(held).mean()
-    # The best single arm is the luckier of two equals, so that the gain over it is met a little less often.
-    assert shares.between(0.89, 0.99).all(), shares
+        assert found.attrs["best_arm"] == "A"
+        true, gain = np.array([2, 0, 1.5, 0.5, 0.2]), np.array([0.5, -1.5, 0, -1, -1.3])
+        held.append(found["low"].lt(true) & found["high"].gt(true))
+        held.append(found["difference_low"].le(gain) & found["difference_high"].ge(gain))
+    values, gains = pd.DataFrame(held[::2]).mean(), pd.DataFrame(held[1::2]).mean()
+    assert values.between(0.9, 0.99).all(), values
+    assert gains.drop(2).between(0.9, 0.99).all() and gains[2] == 1, gains
 
 
 def test_policy_value_refuses_what_it_cannot_judge():
