@@ -93,7 +93,7 @@ def interval_dots(
                 y,
                 s=70,
                 marker="D",
-                label="truth" if i + 1 == len(series) else None,
+                label="true value" if i + 1 == len(series) else None,
                 zorder=4,
                 **look,
             )

@@ -63,10 +63,10 @@ def test_a_dot_a_row_with_its_whiskers_and_the_truth():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["arm 0", "arm 1", "arm 2"]
     assert ax.yaxis_inverted()
     assert list(ax.lines[0].get_xdata()) == [0, 0]
-    diamonds = next(c for c in ax.collections if c.get_label() == "truth")
+    diamonds = next(c for c in ax.collections if c.get_label() == "true value")
     assert to_hex(diamonds.get_edgecolors()[0]) == plots.COLOURS["actual"]
     assert diamonds.get_offsets()[:, 0].tolist() == pytest.approx([-0.01, 0.02, 0.05])
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["truth"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["true value"]
     assert ax.get_xlabel() == "difference (percentage points)"
     ax.figure.canvas.draw()
     assert {"0", "+5"} <= {t.get_text() for t in ax.get_xticklabels()}
