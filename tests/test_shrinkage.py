@@ -100,7 +100,7 @@ def test_the_order_of_groups_changes_nothing(rng):
 @pytest.mark.parametrize("spread", [0.0, 0.05, 0.15])
 def test_shrunk_rates_are_nearer_the_truth_and_their_intervals_hold_it(rng, spread):
     held, own, shrunk = [], [], []
-    for _ in range(50):
+    for _ in range(30):
         s = 0.2 * 0.8 / spread**2 - 1 if spread else None
         true = rng.beta(0.2 * s, 0.8 * s, 12) if spread else np.full(12, 0.2)
         trials = rng.integers(10, 80, 12)
@@ -115,7 +115,7 @@ def test_shrunk_rates_are_nearer_the_truth_and_their_intervals_hold_it(rng, spre
 @pytest.mark.parametrize("tau", [0.0, 1.0, 3.0])
 def test_shrunk_means_are_nearer_the_truth_and_their_intervals_hold_it(rng, tau):
     held, own, shrunk = [], [], []
-    for _ in range(100):
+    for _ in range(80):
         true, errors = rng.normal(5, tau, 10), rng.uniform(0.5, 2.5, 10)
         found = shrinkage.shrink_means(rng.normal(true, errors), errors)
         held.append((found["low"] <= true) & (true <= found["high"]))
