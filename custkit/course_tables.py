@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
+PRACTICE = DATASETS / "practice"  # small extracts with planted faults, and a second company
 COMPANY = "juniper_lane"  # folder of the tables
 FORMATS = (".csv.gz", ".parquet")
 LANGUAGES = ("en", "zh-CN")

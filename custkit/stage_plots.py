@@ -243,7 +243,7 @@ def tornado(
         for y, value, other in zip(place, values, ends.sum(axis=1) - values, strict=True):
             left = value < other or (value == other and name == "low")
             beside = BESIDE | {"xytext": (-4 if left else 4, 0), "ha": "right" if left else "left"}
-            ax.annotate(money(value, currency, short=True), (value, y), **beside)
+            ax.annotate(money(value, currency, short=abs(value) >= 10_000), (value, y), **beside)
     ax.axvline(middle, color=COLOURS["actual"], linewidth=1)
     reach = [min(ends.min(), middle), max(ends.max(), middle)]
     room = 0.14 * (reach[1] - reach[0] or 1)

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from custkit.course_tables import describe, load  # noqa: F401  found here too
+from custkit.course_tables import PRACTICE, describe, load  # noqa: F401  found here too
 from custkit.csv_files import ragged_rows
 from custkit.errors import DataError, ParameterError
 from custkit.order_columns import assign_columns
