@@ -41,7 +41,8 @@ Bad input is refused with one line per fault (exit code 2) and nothing is writte
 
 RUN_HELP = """\
 running:
-  --demo               use the CDNOW orders that come with custkit (69,659 order rows, in USD)
+  --demo               use the example data: CDNOW (69,659 real order rows, in USD); for lifecycle-health the
+                       course's company, Juniper Lane, with its visits and spend
   --out DIR            where the page and its tables go (default: a folder named after the report)
   --params TABLE.csv   run once per row: columns are parameters, a column "name" gives each run's folder;
                        order files are looked for beside the table; runs done before are not repeated
@@ -167,7 +168,7 @@ def _parse(report: reports.Report, arguments: list[str]) -> tuple[argparse.Names
     elif options.demo:
         given["orders"] = "demo"
     elif "orders" in report.parameters and not given.get("orders") and not options.params:
-        faults.append("say which orders to read: --orders FILE, or --demo for the CDNOW orders")
+        faults.append("say which orders to read: --orders FILE, or --demo for the example data")
     if not options.jobs.isdigit() or int(options.jobs) < 1:
         faults.append(f"--jobs {options.jobs!r} is not a whole number from 1")
     after_option = False
