@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,60 @@ def table(
 def _once(written: str) -> str:
     """Escape what is not yet an entity written by :func:`text`."""
     return re.sub(r"&(?!#\d+;)|[<>\"]", lambda sign: f"&#{ord(sign.group()[0])};", written)
+
+
+def what_was_read(log: Any, currency: str) -> None:
+    """Show the account of the rows of an order log: read, used, set aside, and what was decided on reading.
+
+    Parameters
+    ----------
+    log : custkit.tables.OrderLog
+    currency : str
+        Of the amounts; empty where the file does not say.
+    """
+    aside = f"{log.rows_set_aside:,} rows set aside ({log.rows_set_aside / log.rows_in:.1%})."
+    say(
+        "## What was read",
+        f"File **{text(log.source_name)}**: {log.rows_in:,} rows in = {log.rows_used:,} rows used + {aside}"
+        + (" The rows set aside are listed, with the reason, in `rejected.csv`." if log.reasons else "")
+        + ("" if currency else " Amounts are in the currency of the file."),
+    )
+    say("\n".join(f"- {text(note)}" for note in log.notes))
+
+
+def what_data_carry(verdict: pd.DataFrame, declined: Iterable[str]) -> None:
+    """Show which analyses the data can carry, and why others were declined.
+
+    Parameters
+    ----------
+    verdict : DataFrame indexed by analysis
+        ``can_run`` and ``why``.
+    declined : iterable of str
+        Further reasons; those the verdict gives already, and empty ones, are not repeated.
+    """
+    shown = verdict.reset_index()
+    shown["can_run"] = shown["can_run"].map({True: "yes", False: "no"})
+    say("## What these data can carry")
+    table(shown.rename(columns={"can_run": "can run"}))
+    say(*(text(why) for why in declined if why and why not in set(verdict["why"])))
+
+
+def settings_used(settings: Mapping[str, Any]) -> None:
+    """Show the parameters a report ran with."""
+    import pandas as pd
+
+    rows = [(name, "–" if value in (None, "") else str(value)) for name, value in settings.items()]
+    say("**Parameters.**")
+    table(pd.DataFrame(rows, columns=["parameter", "value"]))
+
+
+def versions(*packages: str) -> None:
+    """Show the versions of Python and of these packages."""
+    import platform
+    from importlib.metadata import version
+
+    named = " · ".join(f"{name} {version(name)}" for name in packages)
+    say(f"**Versions.** Python {platform.python_version()} · {named}")
 
 
 def too_small(sizes: pd.Series, min_group: int) -> list[str]:

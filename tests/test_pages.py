@@ -135,3 +135,37 @@ def test_no_folder_means_no_file(tmp_path, monkeypatch):
     pages.write_summary({}, "")
     pages.write_csv(pd.DataFrame({"a": [1]}), "", "x.csv")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_account_of_what_was_read_escapes_the_file_and_its_notes(monkeypatch):
+    class Log:
+        source_name, rows_in, rows_used, rows_set_aside = "<b>.csv", 1200, 1190, 10
+        reasons, notes = {"no customer id": 10}, ("'<i>' is read",)
+
+    caught = []
+    monkeypatch.setattr("IPython.display.display", caught.append)
+    pages.what_was_read(Log(), "")
+    text = html.unescape(" ".join(block.data for block in caught))
+    assert "1,200 rows in = 1,190 rows used + 10 rows set aside (0.8%)" in text and "`rejected.csv`" in text
+    assert "currency of the file" in text and "<b>.csv" in text
+    assert not any("<" in block.data for block in caught)
+    caught.clear()
+    pages.what_was_read(Log(), "EUR")
+    assert "currency of the file" not in caught[0].data
+
+
+def test_reasons_the_verdict_gives_are_not_repeated(monkeypatch):
+    caught = []
+    monkeypatch.setattr("IPython.display.display", caught.append)
+    verdict = pd.DataFrame({"can_run": [False], "why": ["too few"]}, index=pd.Index(["x"], name="analysis"))
+    pages.what_data_carry(verdict, ["too few", "", "the fit <failed>"])
+    assert html.unescape(caught[-1].data) == "the fit <failed>" and "<td>no</td>" in caught[1].data
+
+
+def test_settings_and_versions_are_listed(monkeypatch):
+    caught = []
+    monkeypatch.setattr("IPython.display.display", caught.append)
+    pages.settings_used({"orders": "<x>.csv", "columns": "", "bins": 5, "until": None})
+    assert caught[1].data.count("–") == 2 and "<x>" not in caught[1].data
+    pages.versions("numpy")
+    assert f"numpy {np.__version__}" in caught[-1].data and "Python 3" in caught[-1].data
