@@ -297,6 +297,8 @@ def test_the_value_of_a_return_by_hand(known, rng):
     plain_value = computing.value_if_back(NO_MODEL, pd.DataFrame({"monetary_mean": [40.0]}), **RATES)
     assert plain_value["value"].tolist() == [12.0] and plain_value["following"].tolist() == [0.0]
     assert computing.value_if_back(models, customers.head(0), **RATES).empty
+    new = customers.head(1).assign(frequency=0.0, recency=0.0, T=0.0, monetary_value=0.0)
+    assert computing.value_if_back(models, new, **RATES)["value"].iloc[0] > 0  # three orders, all this week
 
 
 def test_the_range_lies_about_the_expected_gain(known, rng):

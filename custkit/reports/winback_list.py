@@ -117,7 +117,8 @@ def own_return(model: clv.BetaGeometricModel, summary: pd.DataFrame, weeks: floa
 
 def after_return(known: pd.DataFrame) -> pd.DataFrame:
     """The purchase summary of customers on the day they have come back: one purchase more, made just now."""
-    return known.assign(frequency=known["frequency"] + 1.0, recency=known["T"])
+    age = known["T"].clip(lower=1.0)  # nobody comes back in the week of the first purchase
+    return known.assign(frequency=known["frequency"] + 1.0, recency=age, T=age)
 
 
 def value_if_back(models: Models, known: pd.DataFrame, **rates: float) -> pd.DataFrame:
