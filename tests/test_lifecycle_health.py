@@ -331,9 +331,10 @@ def test_levers_and_their_worth_by_hand():
     found = levers(some_flows(), value, new, again, seen=None, cac=50.0, new_weeks=8)
     table = bottleneck(found, carry_over=0.5, rng=np.random.default_rng(1)).set_index("stage")
     assert table["worth_each"].to_dict() == {
-        "retain": 80, "reacquire": 80, "develop": 50, "attract and acquire": 40, "convert": 60
+        "retain": 80, "reacquire": 80, "develop": 50, "attract and acquire": 90, "convert": 60
     }  # fmt: skip
     assert table.loc["retain", "worth"] == pytest.approx(0.1 * 30 * 52 * 80 * 0.5)
+    assert table.loc["attract and acquire", "worth"] == pytest.approx(0.1 * 40 * (90 * 0.5 - 50))
     assert table.index[0] == "retain" and table.loc["retain", "first"] > 0.7
     assert (table["low"] < table["worth"]).all() and (table["worth"] < table["high"]).all()
     seen = levers(some_flows(), value, new, None, seen=0.5, cac=np.nan, new_weeks=8)

@@ -27,6 +27,8 @@ class Lever:
         Factor that makes a year of it.
     worth, std_error : float
         What one event more brings in 12 months, money, by those to whom it happened by itself.
+    cost : float
+        What one more costs for certain, money: it is paid in full, whatever the one more brings.
     """
 
     stage: str
@@ -35,6 +37,7 @@ class Lever:
     per_year: float
     worth: float
     std_error: float
+    cost: float = 0.0
 
 
 def levers(
@@ -72,11 +75,11 @@ def levers(
 
     cost = 0.0 if np.isnan(cac) else cac
     if seen is None:
-        found = [Lever("attract and acquire", "new customers", *_numbers(new, less=cost))]
+        found = [Lever("attract and acquire", "new customers", *_numbers(new), cost)]
     else:
         reached = {**new, "events": new["events"] * seen}
         found = [
-            Lever("attract", "visitors who become customers", *_numbers(reached, less=cost)),
+            Lever("attract", "visitors who become customers", *_numbers(reached), cost),
             Lever("acquire", "identified visitors who order", *_numbers(reached)),
         ]
     if again is not None:
@@ -108,8 +111,8 @@ def levers(
     return found
 
 
-def _numbers(facts: Mapping[str, float], less: float = 0.0) -> tuple[float, float, float, float]:
-    return facts["events"], facts["per_year"], facts["worth"] - less, facts["std_error"]
+def _numbers(facts: Mapping[str, float]) -> tuple[float, float, float, float]:
+    return facts["events"], facts["per_year"], facts["worth"], facts["std_error"]
 
 
 def bottleneck(found: list[Lever], *, carry_over: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -122,8 +125,8 @@ def bottleneck(found: list[Lever], *, carry_over: float, rng: np.random.Generato
     -------
     DataFrame
         stage, metric, a_year (events), ten_percent (a tenth of them), worth_each (money, by those to whom it
-        happened by itself), worth (a year, money), low, high (90 %), first (share of draws in which the stage
-        is worth most).
+        happened by itself), cost_each (money), worth (a year, money, less the cost), low, high (90 %), first
+        (share of draws in which the stage is worth most).
     """
     reach = min(carry_over, 1 - carry_over)
     drawn = np.column_stack(
@@ -131,8 +134,11 @@ def bottleneck(found: list[Lever], *, carry_over: float, rng: np.random.Generato
             0.1
             * lever.per_year
             * rng.gamma(lever.events + 0.5, size=DRAWS)
-            * rng.normal(lever.worth, np.nan_to_num(lever.std_error), DRAWS)
-            * rng.uniform(carry_over - reach, carry_over + reach, DRAWS)
+            * (
+                rng.normal(lever.worth, np.nan_to_num(lever.std_error), DRAWS)
+                * rng.uniform(carry_over - reach, carry_over + reach, DRAWS)
+                - lever.cost
+            )
             for lever in found
         ]
     )
@@ -143,11 +149,12 @@ def bottleneck(found: list[Lever], *, carry_over: float, rng: np.random.Generato
             "metric": [lever.metric for lever in found],
             "a_year": [lever.events * lever.per_year for lever in found],
             "worth_each": [lever.worth for lever in found],
+            "cost_each": [lever.cost for lever in found],
             "low": low,
             "high": high,
             "first": np.bincount(drawn.argmax(axis=1), minlength=len(found)) / DRAWS,
         }
     )
     table.insert(3, "ten_percent", 0.1 * table["a_year"])
-    table.insert(5, "worth", table["ten_percent"] * table["worth_each"] * carry_over)
+    table.insert(6, "worth", table["ten_percent"] * (table["worth_each"] * carry_over - table["cost_each"]))
     return table.sort_values("worth", ascending=False, kind="stable", ignore_index=True)
