@@ -215,7 +215,11 @@ def format_axis(axis, kind: str = "count", *, bins: int = 6) -> None:
 
     Ticks of money leave the currency to the axis label.
     """
-    text = {"count": count, "percent": percent, "money": lambda value: money(value, short=abs(value) >= 10_000)}[kind]
+    text = {
+        "count": count,
+        "percent": percent,
+        "money": lambda value: money(value, short=abs(value) >= 10_000),
+    }[kind]
     if kind == "count":
         axis.set_major_locator(MaxNLocator(integer=True, nbins=bins, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))

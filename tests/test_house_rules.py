@@ -20,14 +20,29 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
 EXERCISES = sorted((ROOT / "exercises").glob("*/*.ipynb"))
 REPORTS = sorted((ROOT / "custkit" / "reports").glob("*.ipynb"))
+SETS = (
+    "ch0_start/X0.1_your_first_check",
+    "ch1_lifecycle/X1.1_from_visit_to_loyal_customer",
+    "ch1_lifecycle/X1.2_stage_ladder_and_unit_economics",
+    "ch1_lifecycle/X1.3_is_awareness_money_well_spent",
+    "ch1_lifecycle/X1.4_find_the_leak",
+    "ch1_lifecycle/X1.5_checkout_recommendation_objections",
+    "ch1_lifecycle/X1.6_does_the_programme_cause_it",
+    "ch1_lifecycle/X1.7_grow_whom",
+    "ch1_lifecycle/X1.8_win_back_but_whom_and_how",
+    "ch1_lifecycle/X1.9_running_the_system",
+    "ch2_frequency/X2.2_how_often_do_they_buy",
+)
 EXPECTED = {
     "notebooks/00_start_here.ipynb",
+    "notebooks/01a_lifecycle_map_metrics_attract.ipynb",
+    "notebooks/01b_acquire_convert_retain.ipynb",
+    "notebooks/01c_develop_winback_system.ipynb",
     "notebooks/02a_frequency_foundations.ipynb",
-    "solutions/ch2_frequency/X2.2_how_often_do_they_buy.ipynb",
-    "exercises/ch2_frequency/X2.2_how_often_do_they_buy.ipynb",
-    "solutions/ch0_start/X0.1_your_first_check.ipynb",
-    "exercises/ch0_start/X0.1_your_first_check.ipynb",
+    "custkit/reports/lifecycle_health.ipynb",
     "custkit/reports/rfm_forecast.ipynb",
+    "custkit/reports/winback_list.ipynb",
+    *(f"{folder}/{name}.ipynb" for folder in ("solutions", "exercises") for name in SETS),
 }
 
 EVERYWHERE = (house_rules.private, house_rules.alt_text, house_rules.plain)
