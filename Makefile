@@ -16,6 +16,10 @@ READER := $(VENV)/.ready-reader
 TESTER := $(VENV)/.ready-tester
 COURSE := notebooks/_course/workbook.py
 
+# Compiled modules are kept, whatever the surroundings say: compiling pandas and its like anew takes every
+# kernel four seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One thread per process where notebooks run side by side; sums come out alike everywhere.
 run test refresh answers datasets: export OMP_NUM_THREADS := 1
 
