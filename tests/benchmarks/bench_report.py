@@ -1,4 +1,4 @@
-"""Importing custkit, and the report from a shell: each measurement is a fresh process."""
+"""Importing custkit, and the reports from a shell: each measurement is a fresh process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 ORDERS = 1_000_000
+REPORTS = ("rfm-forecast", "lifecycle-health", "winback-list")
 IMPORT_LIMIT, DEMO_LIMIT, MILLION_LIMIT = 0.15, 25.0, 40.0
 # What every report pays before its first step, and what the report's kernel imports.
 START = (
@@ -74,11 +75,12 @@ def run() -> list[dict]:
     rows = [row("import custkit, over bare Python", seconds("-c", "import custkit") - bare, IMPORT_LIMIT)]
     start = seconds("-c", START, repeats=3)
     with tempfile.TemporaryDirectory() as folder:
-        command = ("-m", "custkit", "report", "rfm-forecast", "--out", f"{folder}/out")
-        demo = seconds(*command, "--demo", repeats=3)
-        rows.append(row("report rfm-forecast --demo", demo, DEMO_LIMIT, f", {start:.1f} s start and imports"))
         orders = Path(folder, "orders.csv")
         write_orders(orders, ORDERS)
-        million = seconds(*command, "--orders", str(orders), repeats=3)
-        rows.append(row(f"report rfm-forecast, {ORDERS:,} orders in CSV", million, MILLION_LIMIT))
+        for name in REPORTS:
+            command = ("-m", "custkit", "report", name, "--out", f"{folder}/out")
+            demo = seconds(*command, "--demo", repeats=3)
+            rows.append(row(f"report {name} --demo", demo, DEMO_LIMIT, f", {start:.1f} s start and imports"))
+            million = seconds(*command, "--orders", str(orders), repeats=3)
+            rows.append(row(f"report {name}, {ORDERS:,} orders in CSV", million, MILLION_LIMIT))
     return rows
