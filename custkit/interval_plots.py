@@ -223,7 +223,7 @@ def _writer(kind: str, ticks: np.ndarray) -> Callable[[float, int], str]:
     """Text of a tick, with as many digits as the steps between the ticks need."""
     step = float(np.min(np.diff(ticks))) if len(ticks) > 1 else 1.0
     if kind == "money":
-        return lambda value, _: money(value, short=abs(value) >= 10_000)
+        return lambda value, _: money(value, short=np.abs(ticks).max() >= 10_000)
     scale = 1 if kind == "number" else 100
     digits = next((d for d in range(6) if np.isclose(step * scale * 10**d, round(step * scale * 10**d))), 6)
     tail = "%" if kind == "percent" else ""

@@ -169,11 +169,14 @@ def show(drawing: Figure | Axes, alt: str) -> None:
 
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG: 100 pixels an inch, at most 256 colours (a third of the size), no time stamp."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    pixels, buffer = io.BytesIO(), io.BytesIO()
-    figure.savefig(pixels, format="png", dpi=100)
-    picture = Image.open(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    figure.set_dpi(100)
+    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()  # the pixels of savefig, which lays the figure out twice
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    picture = pixels.quantize(256, dither=Image.Dither.NONE)
     picture.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
@@ -211,18 +214,16 @@ def count(number: float) -> str:
 
 
 def format_axis(axis, kind: str = "count", *, bins: int = 6) -> None:
-    """Write the ticks of an axis as ``count`` (at most ``bins`` steps), ``percent`` or ``money``.
-
-    Ticks of money leave the currency to the axis label.
-    """
-    text = {
-        "count": count,
-        "percent": percent,
-        "money": lambda value: money(value, short=abs(value) >= 10_000),
-    }[kind]
+    """Write the ticks of an axis: ``count`` (at most ``bins`` steps), ``percent`` or ``money`` (no sign)."""
+    text = {"count": count, "percent": percent, "money": money}[kind]
     if kind == "count":
         axis.set_major_locator(MaxNLocator(integer=True, nbins=bins, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+    def write(value: float, _: int) -> str:
+        thousands = kind == "money" and np.abs(axis.get_view_interval()).max() >= 10_000
+        return money(value, short=True) if thousands else text(value)
+
+    axis.set_major_formatter(FuncFormatter(write))
 
 
 def money_label(what: str, currency: str) -> str:

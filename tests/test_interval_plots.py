@@ -118,7 +118,7 @@ def test_ticks_have_the_digits_their_steps_need():
     assert _writer("points", np.array([0, 0.05]))(1e-18, 0) == "0"
     assert _writer("number", np.array([0, 0.25]))(1234.5, 0) == "1,234.50"
     assert _writer("money", np.array([0, 250]))(1250, 0) == "1,250"  # not 1.2k
-    assert _writer("money", np.array([0, 2500]))(12_500, 0) == "12.5k"
+    assert _writer("money", np.array([0, 12_500]))(2500, 0) == "2.5k"
 
 
 def test_tables_that_cannot_be_drawn_are_refused():
