@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.errors import DataError, ParameterError
-from custkit.trial_columns import levels_of, share_level
+from custkit.trial_columns import draw_faults, levels_of, share_level
 
 RULES = ("first", "last", "linear", "markov", "shapley")
 START, ORDER, AWAY = "start", "order", "away"
@@ -167,8 +167,7 @@ def attribution(
     ]
     if not rules:
         faults.append("rules: name one at least")
-    if draws < 0 or (draws and not isinstance(rng, np.random.Generator)):
-        faults.append("draws need rng, such as np.random.default_rng(1), and must not be negative")
+    faults += draw_faults(draws, rng)
     if faults:
         raise ParameterError(faults)
     level, paths = share_level(level), _read(touches, converted, path, channel, at)

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from custkit.errors import DataError, ParameterError
-from custkit.stage_record import day_number, order_faults, plain_dates, to_dates
-from custkit.unit_economics import between, some
+from custkit.stage_record import day_number, plain_dates, table_faults, to_dates
+from custkit.trial_columns import share_level
+from custkit.unit_economics import some
 
 _ROWS = 20_000  # customers looked at in one go
 
@@ -65,11 +66,11 @@ def margin_curve(
     """
     from scipy.stats import norm
 
-    between("level", level, 0, 1)
+    level = share_level(level)
     if not isinstance(weeks, int | np.integer) or weeks < 1:
         raise ParameterError(f"weeks is {weeks!r}: give a whole number of at least 1.")
     end, column = day_number(as_of), by if isinstance(by, str) else None
-    faults = order_faults(orders, value, *([column] if column else []))
+    faults = table_faults("orders", orders, value, *([column] if column else []))
     if faults:
         raise DataError(faults)
     money, day = orders[value].to_numpy(float), plain_dates(orders["order_date"])

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from custkit.errors import ParameterError
-from custkit.trial_columns import levels_of, side_by_side
+from custkit.trial_columns import levels_of, share_faults, side_by_side
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,7 @@ def srm_check(arm: Any, shares: Mapping[Any, float] | None = None) -> SampleRati
     table = side_by_side({}, {"arm": arm})
     seen = levels_of(table["arm"])
     shares = dict.fromkeys(seen, 1.0) if shares is None else dict(shares)
-    faults = [
-        f"shares lacks arm {name!r}, which {(table['arm'] == name).sum():,} rows have"
-        for name in seen
-        if name not in shares
-    ]
-    faults += [
-        f"shares: {name!r} must be above 0, not {share!r}" for name, share in shares.items() if not share > 0
-    ]
+    faults = share_faults(shares, table["arm"])
     if len(shares) < 2:
         faults.append("one arm alone has no ratio: give the arms that were meant in shares")
     if faults:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.errors import DataError
-from custkit.trial_columns import share_level
+from custkit.trial_columns import share_level, side_by_side
 
 __all__ = ["shrink_means", "shrink_rates"]
 
@@ -239,8 +239,6 @@ def _beta_interval(mean: np.ndarray, variance: np.ndarray, level: float) -> tupl
 
 
 def _columns(one: str, first: Any, other: str, second: Any) -> tuple[np.ndarray, np.ndarray, pd.Index]:
-    from custkit.trial_columns import side_by_side
-
     table = side_by_side({one: first, other: second}, {})
     index = next((c.index for c in (first, second) if isinstance(c, pd.Series)), table.index)
     return table[one].to_numpy(), table[other].to_numpy(), index

@@ -87,7 +87,9 @@ def to_dates(days: Any) -> pd.DatetimeIndex:
 
 def record(as_of: int, rules: Limits, **tables: pd.DataFrame | None) -> Record:
     """Read the tables given (orders, visits, categories, services) up to the end of a day."""
-    faults = [fault for name, frame in tables.items() if frame is not None for fault in _faults(name, frame)]
+    faults = [
+        fault for name, frame in tables.items() if frame is not None for fault in table_faults(name, frame)
+    ]
     if faults:
         raise DataError(faults)
     aside: dict[str, int] = {}
@@ -205,17 +207,22 @@ def _until(frame: pd.DataFrame, name: str, as_of: int, aside: dict[str, int]) ->
     return table[~missing & (table[when] <= as_of).to_numpy()]
 
 
-def _faults(name: str, frame: Any) -> list[str]:
-    """What is wrong with a table: columns that are missing, or of the wrong type."""
+def table_faults(name: str, frame: Any, *more: str) -> list[str]:
+    """What is wrong with a table: columns that are missing, or of the wrong type.
+
+    `more` are columns needed besides, the first of them money; without, an amount is money if it is there.
+    """
     if not isinstance(frame, pd.DataFrame):
         return [f"{name} is a {type(frame).__name__}: give a pandas DataFrame"]
     there = ", ".join(map(str, frame.columns)) or "none"
-    faults = [f"{name} needs a column {c!r}; there are: {there}" for c in _COLUMNS[name] if c not in frame]
+    needed = dict.fromkeys((*_COLUMNS[name], *more))
+    faults = [f"{name} needs a column {c!r}; there are: {there}" for c in needed if c not in frame]
     for column in frame.columns.intersection(_COLUMNS[name]).intersection(_DATES):
         if plain_dates(frame[column]) is None:
             faults.append(f"{name}: {column!r} holds no dates: convert it with pandas.to_datetime first")
-    if name == "orders" and "amount" in frame and not pd.api.types.is_numeric_dtype(frame["amount"]):
-        faults.append("orders: 'amount' holds no numbers: convert it with pandas.to_numeric first")
+    for column in dict.fromkeys((*more[:1], *(["amount"] if name == "orders" else []))):
+        if column in frame and not pd.api.types.is_numeric_dtype(frame[column]):
+            faults.append(f"{name}: {column!r} holds no numbers: convert it with pandas.to_numeric first")
     return faults
 
 
@@ -229,14 +236,3 @@ def plain_dates(column: pd.Series) -> pd.Series | None:
         return pd.to_datetime(column.astype("object"), format="ISO8601")
     except (TypeError, ValueError):
         return None
-
-
-def order_faults(orders: Any, *columns: str) -> list[str]:
-    """What is wrong with orders that need these columns too, the first of them money."""
-    faults = _faults("orders", orders)
-    if isinstance(orders, pd.DataFrame):
-        there = ", ".join(map(str, orders.columns)) or "none"
-        faults += [f"orders needs a column {c!r}; there are: {there}" for c in columns if c not in orders]
-        if columns[0] in orders and not pd.api.types.is_numeric_dtype(orders[columns[0]]):
-            faults.append(f"orders: {columns[0]!r} holds no numbers: convert it with pandas.to_numeric first")
-    return list(dict.fromkeys(faults))

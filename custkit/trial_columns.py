@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,25 @@ def side_by_side(numbers: dict[str, Any], labels: dict[str, Any]) -> pd.DataFram
 def share_level(level: float) -> float:
     """The level of an interval; ParameterError unless it lies between 0 and 1."""
     if not (isinstance(level, (int, float)) and 0 < level < 1):
-        raise ParameterError(f"level must be a share between 0 and 1, such as 0.95, not {level!r}")
+        raise ParameterError(f"level is {level!r}: give a share between 0 and 1, such as 0.95.")
     return float(level)
+
+
+def share_faults(shares: Mapping[Any, float], arm: pd.Series) -> list[str]:
+    """What is wrong with the shares by which a lot is meant to have drawn the arms."""
+    sizes = arm.astype(object).value_counts()
+    lacking = [name for name in levels_of(arm) if name not in shares]
+    faults = [f"shares lacks arm {name!r}, which {sizes[name]:,} rows have" for name in lacking]
+    return faults + [
+        f"shares: {name!r} must be above 0, not {share!r}" for name, share in shares.items() if not share > 0
+    ]
+
+
+def draw_faults(draws: int, rng: np.random.Generator | None) -> list[str]:
+    """What is wrong with a wish for bootstrap samples."""
+    if draws < 0 or (draws and not isinstance(rng, np.random.Generator)):
+        return ["draws need rng, such as np.random.default_rng(1), and must not be negative"]
+    return []
 
 
 def known(name: str, value: object, choices: Iterable[object]) -> None:

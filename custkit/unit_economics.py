@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.errors import DataError, ParameterError
+from custkit.trial_columns import share_level
 
 
 def acquisition_cost(spend: pd.Series, customers: pd.Series, level: float = 0.95) -> pd.DataFrame:
@@ -45,8 +46,7 @@ def acquisition_cost(spend: pd.Series, customers: pd.Series, level: float = 0.95
     """
     from scipy.stats import chi2
 
-    between("level", level, 0, 1)
-    faults = []
+    level, faults = share_level(level), []
     for name, series in (("spend", spend), ("customers", customers)):
         if not isinstance(series, pd.Series) or not pd.api.types.is_numeric_dtype(series):
             faults.append(f"{name} is no Series of numbers: give one value a channel, such as a groupby sum")
@@ -191,11 +191,6 @@ def _finite(number: Any) -> bool:
         return bool(np.ndim(number) == 0 and np.isfinite(float(number)))
     except (TypeError, ValueError):
         return False
-
-
-def between(name: str, number: float, low: float, high: float) -> None:
-    if not (_finite(number) and low < number < high):
-        raise ParameterError(f"{name} is {number!r}: give a share between {low} and {high}, such as 0.95.")
 
 
 def some(names: Any) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from custkit.errors import DataError, ParameterError
-from custkit.trial_columns import levels_of, share_level, side_by_side
+from custkit.trial_columns import draw_faults, levels_of, share_faults, share_level, side_by_side
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def qini(
         faults.append("two treated and two others are needed")
     if faults:
         raise DataError(faults)
-    _check_draws(draws, rng)
+    if wrong := draw_faults(draws, rng):
+        raise ParameterError(wrong)
     order = np.argsort(-table["score"].to_numpy(), kind="stable")
     y, arm, sorted_score = (
         table["outcome"].to_numpy()[order],
@@ -139,11 +140,6 @@ def _resampled(arm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for rows in (np.flatnonzero(arm), np.flatnonzero(~arm)):
         weights[rows] = np.bincount(rng.integers(len(rows), size=len(rows)), minlength=len(rows))
     return weights
-
-
-def _check_draws(draws: int, rng: np.random.Generator | None) -> None:
-    if draws < 0 or (draws and not isinstance(rng, np.random.Generator)):
-        raise ParameterError("draws need rng, such as np.random.default_rng(1), and must not be negative")
 
 
 def policy_value(
@@ -247,10 +243,6 @@ def _odds(shares: Mapping[Any, float] | None, arm: pd.Series, arms: list) -> dic
     """1 / probability of each arm."""
     if shares is None:
         return {name: len(arm) / int((arm == name).sum()) for name in arms}
-    faults = [f"shares lacks arm {name!r}" for name in arms if name not in shares]
-    faults += [
-        f"shares: {name!r} must be above 0, not {share!r}" for name, share in shares.items() if not share > 0
-    ]
-    if faults:
+    if faults := share_faults(shares, arm):
         raise ParameterError(faults)
     return {name: sum(shares.values()) / shares[name] for name in arms}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, ParameterError
 from ..order_files import count, quoted, shortened
+from ..stage_record import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ CONTRACT: dict[str, dict[str, str]] = {
 }
 """Kind of file -> column -> what its cells hold. Other columns are not looked at."""
 MAY_BE_EMPTY = {("visits", "customer_id"), ("customers", "acq_channel")}
-SEEN_DAYS = 28  # a visitor is in sight for this long, as in custkit.lifecycle
+SEEN_DAYS = Limits.seen_days  # a visitor is in sight for this long
 
 _READ = {
     "text": "nullif(trim(cast({0} as varchar)), '')",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 YEAR_WEEKS = 52
 PERIODS = (52, 26, 13)  # weeks a retention rate is counted over: the longest of which two fit into the record
-CUSTOMERS = ("convert", "retain", "develop", "reacquire")
+CUSTOMERS = lifecycle.STAGES[2:]
 ACTIVE = CUSTOMERS[:3]
 BOTH, OWN, RULE, NEITHER = "both", "own rhythm only", "rule only", "neither"
 SIGNS = (BOTH, OWN, RULE, NEITHER)
