@@ -1,14 +1,13 @@
 """The report lifecycle-health: on the demo, on dirty files with all beside them, on data that say little."""
 
-import csv
 import datetime as dt
-import html
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from report_runs import read_csv, read_result
 
 from custkit import cli, lifecycle, reports
 from custkit.errors import DataError, ParameterError
@@ -61,18 +60,6 @@ def run(folder, frame, **given):
     report = reports.find("lifecycle-health")
     result = run_report(report, {"orders": str(folder / "orders.csv"), **given}, folder / "out")
     return folder, *read_result(result.page)
-
-
-def read_result(path):
-    page = path.read_text("utf-8")
-    text = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", page)))
-    summary = json.loads((path.parent / "summary.json").read_text("utf-8"), parse_constant=pytest.fail)
-    return page, re.sub(r"\s+", " ", text), summary
-
-
-def read_csv(path):
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
 
 
 def beside_files(folder, orders):

@@ -1,14 +1,13 @@
 """The report rfm-forecast on orders made here: a dirty and hostile file, and one nobody came back in."""
 
-import csv
 import datetime as dt
-import html
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from report_runs import by_papermill, read_csv, read_result
 
 from custkit import cli, clv, orders, reports
 from custkit.holdout import MODEL
@@ -53,15 +52,7 @@ def made(tmp_path_factory):
     given = {"orders": str(folder / HOSTILE_FILE), "columns": "customer_id=Cust,order_date=Day,amount=Sales"}
     given |= {"currency": HOSTILE_CURRENCY, "observation_end": "2023-12-31", "contact_cost": "0.5"}
     result = run_report(reports.find("rfm-forecast"), given, folder / "out")
-    page = result.page.read_text("utf-8")
-    text = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", page)))
-    summary = json.loads((folder / "out" / "summary.json").read_text("utf-8"), parse_constant=pytest.fail)
-    return folder, page, re.sub(r"\s+", " ", text), summary
-
-
-def read_csv(path):
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
+    return folder, *read_result(result.page)
 
 
 def test_rows_in_are_rows_used_plus_rows_set_aside(made):
@@ -140,23 +131,10 @@ def test_small_groups_are_nowhere(made):
 
 
 def test_plain_papermill_runs_it_and_without_repeat_buyers_only_rfm_is_shown(tmp_path):
-    import papermill
-
     once = made_orders(300).drop_duplicates("Cust").set_axis(["customer_id", "order_date", "amount"], axis=1)
-    once.to_csv(tmp_path / "once.csv", index=False)
-    book = papermill.execute_notebook(
-        str(reports.find("rfm-forecast").path),
-        str(tmp_path / "out.ipynb"),
-        {"orders": str(tmp_path / "once.csv")},
-        progress_bar=False,
-        extra_arguments=["--log-level=50"],
-    )
-    outputs = [o for cell in book.cells for o in cell.get("outputs", [])]
-    assert not [o for o in outputs if o.output_type in ("error", "stream")]
-    text = "\n".join(o.data.get("text/markdown", "") for o in outputs)
+    text = by_papermill("rfm-forecast", tmp_path, once)
     assert "no forecast" in text and "no repeat purchase" in text and "rule of thumb" in text
     assert "How often they buy" not in text
-    assert [p.name for p in tmp_path.iterdir() if p.name not in ("once.csv", "out.ipynb")] == []
 
 
 def test_all_faults_of_a_file_reach_the_terminal_and_nothing_is_written(tmp_path, capsys):
