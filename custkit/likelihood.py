@@ -7,9 +7,8 @@ the customers, then once on all patterns from the best of them, with analytic gr
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
 DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
-BLOCK_ROWS = 1 << 23
 CACHE_ROWS = 1 << 16
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
@@ -119,17 +117,16 @@ def distinct(
     shape = tuple(
         int(top) + 1 if 0 <= top < 2**20 else 0 for top in tops or [column.max() for column in columns]
     )
-    table = _count_whole(columns, shape) if 0 < np.prod(shape, dtype=float) <= DENSE_CELLS else None
-    if table is not None:
-        used = np.flatnonzero(table)
+    counted = _count_whole(columns, shape) if 0 < np.prod(shape, dtype=float) <= DENSE_CELLS else None
+    if counted is not None:
+        used, values, counts = counted
 
         def inverse() -> np.ndarray:
-            place = np.zeros(len(table), dtype=np.intp)
+            place = np.zeros(np.prod(shape), dtype=np.intp)
             place[used] = np.arange(len(used))
             return place[_key(columns, shape)]
 
-        cell = np.unravel_index(used, shape)
-        return [place.astype(float) for place in cell], table[used], inverse
+        return values, counts, inverse
 
     import pandas as pd
 
@@ -141,31 +138,39 @@ def distinct(
 
 
 def _count_whole(columns, shape):
-    """Rows in each cell of a table over all combinations, or None when not all numbers are whole."""
-    threads = max(1, min(os.cpu_count() or 1, 2 * len(columns[0]) // BLOCK_ROWS))
-    parts = zip(*(np.array_split(column, threads) for column in columns), strict=True)
-    with ThreadPoolExecutor(threads) as pool:  # numpy counts outside Python's lock
-        counts = list(pool.map(lambda part: _count_part(part, shape), parts))
-    return None if any(count is None for count in counts) else sum(counts[1:], start=counts[0])
+    """Used cells of a table over all combinations, their columns and rows in each; None if not all is whole.
 
+    A row goes to the cell of its whole parts. The columns of the cells add up to what those of the rows do,
+    signs left out, only if no row has a fraction or a sign: one read of each column, not five.
+    """
+    from scipy.linalg.blas import dasum
 
-def _count_part(columns, shape):
-    rows, counts = len(columns[0]), 0
-    keys, exact = np.empty(min(BLOCK_ROWS, rows), dtype=np.int64), np.empty(min(CACHE_ROWS, rows))
-    for start in range(0, rows, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, rows)
-        for low in range(start, stop, CACHE_ROWS):
-            block = [column[low : min(low + CACHE_ROWS, stop)] for column in columns]
-            key = exact[: len(block[0])]
-            if not all((np.floor(part, out=key) == part).all() and part.min() >= 0 for part in block):
-                return None
-            key[:] = block[0]
-            for column, length in zip(block[1:], shape[1:], strict=True):
+    rows = len(columns[0])
+    room = min(CACHE_ROWS, rows)
+    counts = np.zeros(np.prod(shape), dtype=np.uint32 if rows < 2**32 else np.uint64)
+    keys, wholes = np.empty((2, room), dtype=np.int32)
+    cells, one, sums = np.empty(room, dtype=np.intp), counts.dtype.type(1), []
+    with np.errstate(invalid="ignore"):  # no sum comes out right with infinite or missing numbers
+        for low in range(0, rows, room):
+            parts = [column[low : low + room] for column in columns]
+            key, whole, cell = keys[: len(parts[0])], wholes[: len(parts[0])], cells[: len(parts[0])]
+            np.copyto(key, parts[0], casting="unsafe")
+            sums.append([dasum(parts[0])])
+            for part, length in zip(parts[1:], shape[1:], strict=True):
+                np.copyto(whole, part, casting="unsafe")
+                sums[-1].append(dasum(part))  # while the part is in the cache
                 key *= length
-                key += column
-            keys[low - start : low - start + len(key)] = key
-        counts = counts + np.bincount(keys[: stop - start], minlength=int(np.prod(shape)))
-    return counts
+                key += whole
+            if key.min() < 0 or key.max() >= len(counts):
+                return None
+            cell[:] = key
+            np.add.at(counts, cell, one)
+    used = np.flatnonzero(counts != 0)
+    counts, places = counts[used].astype(np.intp), np.unravel_index(used, shape)
+    whole_sums = [place @ counts for place in places]
+    if [math.fsum(column) for column in zip(*sums, strict=True)] != whole_sums:
+        return None
+    return used, [place.astype(float) for place in places], counts
 
 
 def _key(codes, shape):

@@ -243,7 +243,7 @@ def fit_purchases(
     starts = [(0.5, 0.2, 0.5, 1.5), (1.0, 1.0, 1.0, 1.0), (0.2, 0.05, 1.5, 3.0)]
     make = objective(x, tx, T, scale, model)
     result = maximise(make, weights.astype(float), names, starts, units, model.name)
-    result["log_likelihood"] -= float(weights @ x) * np.log(scale)  # density in the unit of the data
+    result["log_likelihood"] -= float((weights * x).sum()) * np.log(scale)  # density in the unit of the data
     return model(**result, time_unit=time_unit)
 
 

@@ -330,6 +330,36 @@ def test_distinct_counts_and_puts_back() -> None:
             np.testing.assert_array_equal(value[inverse()], column)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({0: 2.5}, id="a fraction"),
+        pytest.param({0: 2 - 2**-52}, id="next to a whole number, from below"),
+        pytest.param({0: 2 + 1e-9}, id="next to a whole number, from above"),
+        pytest.param({0: 1.5, 1: 2.5}, id="two fractions that add up to a whole number"),
+        pytest.param({0: -0.5, 1: 0.5}, id="two fractions that add up to nothing"),
+        pytest.param({0: -1.0}, id="a sign"),
+        pytest.param({0: -1.0, 1: 1.0}, id="two signs that add up to nothing"),
+        pytest.param({0: -1e12}, id="far below"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_distinct_tells_apart_what_is_not_whole(wrong, place) -> None:
+    rng = np.random.default_rng(3)
+    columns = [rng.integers(0, 4, 70_000).astype(float) for _ in range(3)]
+    for column in columns:
+        column[-1] = 4  # the largest of each is known
+    for row, number in wrong.items():
+        columns[place][row] = number
+    values, counts, inverse = distinct(*columns)
+    there, often = np.unique(np.column_stack(columns), axis=0, return_counts=True)
+    order = np.lexsort(values[::-1])
+    np.testing.assert_array_equal(np.column_stack(values)[order], there)
+    np.testing.assert_array_equal(counts[order], often)
+    for value, column in zip(values, columns, strict=True):
+        np.testing.assert_array_equal(value[inverse()], column)
+
+
 def test_simulated_models_of_a_draw_differ(some) -> None:
     model = clv.fit_bgnbd(some, "W")
     rng = np.random.default_rng(0)
