@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from custkit.likelihood import levels
+from custkit.distinct import levels
 from custkit.purchase_models import BLOCK, PurchaseModel, check_periods, fit_purchases
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ the customers, then once on all patterns from the best of them, with analytic gr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE_CUSTOMERS = 20_000  # enough to land within Newton's reach of the optimum
-DENSE_CELLS = 2**23  # a count table of 64 MB: up to here counting beats hashing
 LOOSE = 3.0  # standard error of a parameter's logarithm: a factor of 20 either way is no estimate
-CACHE_ROWS = 1 << 16
 FARTHEST = 14.0  # of a logarithm from 0: beyond a million, differences of log-gammas lose their digits
 
 #: ``objective(log_params) -> (mean negative log-likelihood, its gradient)``
@@ -89,109 +86,6 @@ class FittedModel:
             )
         drawn = rng.multivariate_normal(np.log(self.params), self.covariance, method="eigh")
         return replace(self, params=self.params * 0 + np.exp(drawn))
-
-
-def distinct(
-    *columns: np.ndarray, tops: Sequence[float] | None = None
-) -> tuple[list[np.ndarray], np.ndarray, Callable[[], np.ndarray]]:
-    """Distinct rows of a few columns, how often each occurs, and which row is which.
-
-    Parameters
-    ----------
-    *columns : array of shape (n,)
-        Finite numbers.
-    tops : sequence of float, optional
-        Largest value of each column, where it is known already.
-
-    Returns
-    -------
-    values : list of arrays of shape (k,)
-        The columns of the distinct rows.
-    counts : array of shape (k,)
-        Rows equal to each.
-    inverse : callable
-        Returns the array of shape (n,) that gives each row its place among the distinct ones
-        (a fit does not need it, so it is only made when asked for).
-    """
-    columns = [np.asarray(column) for column in columns]
-    shape = tuple(
-        int(top) + 1 if 0 <= top < 2**20 else 0 for top in tops or [column.max() for column in columns]
-    )
-    counted = _count_whole(columns, shape) if 0 < np.prod(shape, dtype=float) <= DENSE_CELLS else None
-    if counted is not None:
-        used, values, counts = counted
-
-        def inverse() -> np.ndarray:
-            place = np.zeros(np.prod(shape), dtype=np.intp)
-            place[used] = np.arange(len(used))
-            return place[_key(columns, shape)]
-
-        return values, counts, inverse
-
-    import pandas as pd
-
-    values, codes = zip(*(levels(column) for column in columns), strict=True)
-    shape = tuple(len(value) for value in values)
-    where, used = pd.factorize(_key(codes, shape))
-    cell = np.unravel_index(used, shape)
-    return [value[i] for value, i in zip(values, cell, strict=True)], np.bincount(where), lambda: where
-
-
-def _count_whole(columns, shape):
-    """Used cells of a table over all combinations, their columns and rows in each; None if not all is whole.
-
-    A row goes to the cell of its whole parts. The columns of the cells add up to what those of the rows do,
-    signs left out, only if no row has a fraction or a sign: one read of each column, not five.
-    """
-    from scipy.linalg.blas import dasum
-
-    rows = len(columns[0])
-    room = min(CACHE_ROWS, rows)
-    counts = np.zeros(np.prod(shape), dtype=np.uint32 if rows < 2**32 else np.uint64)
-    keys, wholes = np.empty((2, room), dtype=np.int32)
-    cells, one, sums = np.empty(room, dtype=np.intp), counts.dtype.type(1), []
-    with np.errstate(invalid="ignore"):  # no sum comes out right with infinite or missing numbers
-        for low in range(0, rows, room):
-            parts = [column[low : low + room] for column in columns]
-            key, whole, cell = keys[: len(parts[0])], wholes[: len(parts[0])], cells[: len(parts[0])]
-            np.copyto(key, parts[0], casting="unsafe")
-            sums.append([dasum(parts[0])])
-            for part, length in zip(parts[1:], shape[1:], strict=True):
-                np.copyto(whole, part, casting="unsafe")
-                sums[-1].append(dasum(part))  # while the part is in the cache
-                key *= length
-                key += whole
-            if key.min() < 0 or key.max() >= len(counts):
-                return None
-            cell[:] = key
-            np.add.at(counts, cell, one)
-    used = np.flatnonzero(counts != 0)
-    counts, places = counts[used].astype(np.intp), np.unravel_index(used, shape)
-    whole_sums = [place @ counts for place in places]
-    if [math.fsum(column) for column in zip(*sums, strict=True)] != whole_sums:
-        return None
-    return used, [place.astype(float) for place in places], counts
-
-
-def _key(codes, shape):
-    key = codes[0].astype(np.int64)
-    for code, size in zip(codes[1:], shape[1:], strict=True):
-        key *= size
-        key += code.astype(np.int64, copy=False)
-    return key
-
-
-def levels(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a column and, for each row, the place of its value; whole numbers are their own place."""
-    import pandas as pd
-
-    column = np.asarray(column)
-    if len(column) and column.min() >= 0 and (top := column.max()) < 2**20:
-        whole = column.astype(np.intp)
-        if np.array_equal(whole, column):
-            return np.arange(int(top) + 1, dtype=float), whole
-    place, value = pd.factorize(column)
-    return value.astype(float), place
 
 
 def maximise(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from custkit.likelihood import distinct
+from custkit.distinct import distinct
 from custkit.purchase_models import BLOCK, NODE_WEIGHTS, NODES, PurchaseModel, check_periods, fit_purchases
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
+from custkit.distinct import distinct
 from custkit.errors import ModelError, ParameterError
-from custkit.likelihood import FittedModel, Objective, distinct, maximise
+from custkit.likelihood import FittedModel, Objective, maximise
 from custkit.summary_columns import on_index, summary_columns, summary_patterns
 
 if TYPE_CHECKING:

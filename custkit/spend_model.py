@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from custkit.distinct import levels
 from custkit.errors import DataError, ModelError, ParameterError
-from custkit.likelihood import FittedModel, levels, maximise
+from custkit.likelihood import FittedModel, maximise
 from custkit.summary_columns import on_index, summary_weights
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from custkit.distinct import distinct
 from custkit.errors import DataError
-from custkit.likelihood import distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,15 +68,14 @@ def summary_patterns(summary: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarra
 
     Notes
     -----
-    Rows are only seen to be finite; all else is checked on the distinct ones, which
-    spares ten million customers many passes. A fault is then looked up among the rows.
+    Only the distinct rows are checked, which spares ten million customers many passes. A fault is then
+    looked up among all rows.
     """
     weights = summary_weights(summary)
     if weights is None and {"frequency", "recency", "T"} <= set(summary):
         rows = [summary[name].to_numpy(float, na_value=np.nan) for name in ("frequency", "recency", "T")]
-        tops = [column.max() for column in rows] if len(summary) else [np.nan]
-        if np.isfinite(tops).all():
-            columns, customers, _ = distinct(*rows, tops=tops)
+        if len(summary):
+            columns, customers, _ = distinct(*rows)
             if not any(bad.any() for bad in _faults(*columns).values()):
                 return columns, customers
     columns = list(summary_columns(summary))

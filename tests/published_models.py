@@ -13,7 +13,7 @@ from scipy.special import gammaln
 
 from custkit import clv, orders, tables
 from custkit.bgnbd import BetaGeometricModel, _bg_objective
-from custkit.likelihood import distinct
+from custkit.distinct import distinct
 from custkit.pareto_nbd import ParetoModel, _pareto_objective
 from custkit.spend_model import _objective as _spend_objective
 

@@ -13,7 +13,7 @@ from scipy import integrate, special
 
 from custkit import bgbb, clv, purchase_models, sbg, spend_model
 from custkit.bgnbd import beta_quadrature
-from custkit.likelihood import distinct
+from custkit.distinct import distinct
 from custkit.pareto_nbd import _pareto_terms
 
 PURCHASE_FITS = [clv.fit_bgnbd, clv.fit_mbgnbd, clv.fit_pareto_nbd]
@@ -351,10 +351,30 @@ def test_distinct_tells_apart_what_is_not_whole(wrong, place) -> None:
         column[-1] = 4  # the largest of each is known
     for row, number in wrong.items():
         columns[place][row] = number
+    _told_apart(columns)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("late", [5.0, 300.0, 2.0**19, 1e9, 1e300, np.nan, np.inf])
+def test_distinct_sees_late_rows_unlike_the_first(late, place) -> None:
+    columns = [np.random.default_rng(4).integers(0, 4, 70_000).astype(float) for _ in range(3)]
+    columns[place][-3:-1] = late
+    _told_apart(columns)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int16, np.uint8, np.float32, bool])
+def test_distinct_takes_numbers_of_any_kind_and_stride(kind) -> None:
+    block = np.random.default_rng(5).integers(0, 2, (500, 3)).astype(kind)
+    _told_apart([*block.T])
+
+
+def _told_apart(columns) -> None:
     values, counts, inverse = distinct(*columns)
-    there, often = np.unique(np.column_stack(columns), axis=0, return_counts=True)
-    order = np.lexsort(values[::-1])
-    np.testing.assert_array_equal(np.column_stack(values)[order], there)
+    rows = np.nan_to_num(np.column_stack(columns).astype(float), nan=-9.0)  # numpy tells missing ones apart
+    there, often = np.unique(rows, axis=0, return_counts=True)
+    found = np.nan_to_num(np.column_stack(values), nan=-9.0)
+    order = np.lexsort(found.T[::-1])
+    np.testing.assert_array_equal(found[order], there)
     np.testing.assert_array_equal(counts[order], often)
     for value, column in zip(values, columns, strict=True):
         np.testing.assert_array_equal(value[inverse()], column)

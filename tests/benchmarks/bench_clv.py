@@ -19,7 +19,7 @@ import pandas as pd
 
 from custkit import clv
 from custkit.bgnbd import BetaGeometricModel, _bg_objective
-from custkit.likelihood import distinct
+from custkit.distinct import distinct
 
 SIZE, LARGE, REPEATS, PEER_REPEATS = 1_000_000, 10_000_000, 5, 3
 TRUTH = {"r": 0.55, "alpha": 60.0, "a": 0.8, "b": 2.4}
