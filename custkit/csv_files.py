@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from custkit.errors import DataError
-from custkit.order_files import OrderFile, column_names, count, shortened
+from custkit.order_files import EARLY_ROWS, OrderFile, column_names, count, shortened
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 SAMPLE_BYTES = 65_536  # enough lines to see the separator, below the csv module's limit for one value
@@ -39,7 +39,7 @@ def open_csv(con: Any, path: Path, folder: Path) -> OrderFile:
         sample = stream.read(SAMPLE_BYTES).decode("utf-8-sig", errors="ignore")
     if not sample.strip():
         raise DataError(f"{name}: the file is empty (nothing but blank lines)")
-    skip, delimiter, headings, rows = _layout(sample)
+    skip, delimiter, headings, early, rows = _layout(sample)
     if len(headings) == 1:
         seen = [word for sign, word in DELIMITERS.items() if sign in headings[0]]
         why = (
@@ -47,6 +47,8 @@ def open_csv(con: Any, path: Path, folder: Path) -> OrderFile:
             if seen
             else "separate the columns with comma, semicolon, tab or vertical bar"
         )
+        if title := _title_rows(sample):
+            why = title
         raise DataError(f"{name}: only one column was found, {shortened(headings[0])}: {why}")
     if rows == 0:
         raise DataError(f"{name}: the file has a heading row but no rows under it")
@@ -65,11 +67,19 @@ def open_csv(con: Any, path: Path, folder: Path) -> OrderFile:
         store_rejects=True,
     )
     relation.create_view("file")
-    return OrderFile(name, headings, f"rowid + {skip + 2}", notes)
+    return OrderFile(name, headings, f"rowid + {skip + 2}", notes, early=early)
 
 
-def _layout(sample: str) -> tuple[int, str, list[str], int]:
-    """Lines to skip, separator, headings, and how many rows the sample shows under the headings."""
+def _title_rows(sample: str) -> str:
+    """The remedy where a first line of one column has a line of several under it; else nothing."""
+    for number, line in enumerate(sample.splitlines()[:EARLY_ROWS], 1):
+        if any(len(next(csv.reader([line], delimiter=sign), [])) > 2 for sign in DELIMITERS):
+            return f"line {number} has several ({shortened(line)}): delete the lines above its headings"
+    return ""
+
+
+def _layout(sample: str) -> tuple[int, str, list[str], list[tuple[int, list[str]]], int]:
+    """Lines to skip, separator, headings, first rows under them, and how many rows the sample shows."""
     lines = sample.splitlines(keepends=True)
     skip, given = 0, None
     while lines and (not lines[0].strip() or lines[0].lower().startswith("sep=")):
@@ -83,7 +93,8 @@ def _layout(sample: str) -> tuple[int, str, list[str], int]:
         score = (width > 1, same, width)
         if best is None or score > best[0]:
             headings = [heading.strip() for heading in table[0]] if table else []
-            best = (score, delimiter, headings, len(table) - 1)
+            early = [(skip + n, row) for n, row in enumerate(table[1 : EARLY_ROWS + 1], 2)]
+            best = (score, delimiter, headings, early, len(table) - 1)
     return skip, *best[1:]
 
 

@@ -81,9 +81,14 @@ def assign_columns(file: OrderFile, given: dict[str, str] | None) -> tuple[dict[
                 remedy = "give each column its own heading"
             found.faults.append(f"{role} may be {quoted(rivals)}; {remedy}")
         elif schema[role]["required"]:
-            found.faults.append(_missing(role, file.headings))
-    if sum(schema[r]["required"] for r in roles) == 0 and any(_is_data(h) for h in file.headings):
-        found.faults.append("the first row looks like data: the file needs a heading row")
+            taken = {i for r, (_, others) in guess.items() if r != role for i in others} | set(roles.values())
+            found.faults.append(
+                _missing(role, [h for i, h in enumerate(file.headings) if i not in taken], file)
+            )
+    if found.faults and (fault := _no_headings(file, given, roles)):
+        found.faults = [fault]
+    if found.faults and file.unread:
+        found.faults.append(file.unread)
     for how, some in (("as told", given), ("guessed from their names", guess)):
         names = {role: file.headings[roles[role]] for role in some if role in roles}
         taken = [f"{role} from '{name}'" for role, name in names.items() if role in given or name != role]
@@ -97,6 +102,30 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w]|_", "", name.casefold())
 
 
+def _bare(name: str) -> str:
+    """The key of a heading without the unit behind it: ``Amount (EUR)`` counts as ``Amount``."""
+    return _key(re.sub(r"[(（\[][^()（）\[\]]*[)）\]]\s*$", "", name)) or _key(name)
+
+
+def _no_headings(file: OrderFile, given: dict[str, str], roles: dict[str, int]) -> str:
+    """The one fault of a file whose first row is not its headings: they are below titles, or not there."""
+    schema = order_log_schema()
+    needed = [role for role in schema if schema[role]["required"]]
+    for number, cells in file.early:
+        keys = {_key(cell) for cell in cells}
+        known = [
+            r for r in needed if (_key(given[r]) in keys if r in given else _candidates(r, cells, {})[1])
+        ]
+        if len(known) > max(1, sum(role in roles for role in needed)):
+            return (
+                f"the headings seem to be in row {number} ({quoted([cell for cell in cells if cell])}): "
+                "delete the rows above it"
+            )
+    if not any(role in roles for role in needed) and any(_is_data(heading) for heading in file.headings):
+        return f"the first row looks like data ({quoted(file.headings)}): the file needs a heading row"
+    return ""
+
+
 def _candidates(role: str, headings: list[str], taken: dict[str, int]) -> tuple[int, list[int]]:
     """How well names of the file fit a role (OWN > KNOWN > WEAK > NONE), and the columns that fit so."""
     names = order_log_schema()[role]
@@ -106,20 +135,20 @@ def _candidates(role: str, headings: list[str], taken: dict[str, int]) -> tuple[
         return OWN, own
     for strength, known in ((KNOWN, names["also"]), (WEAK, names["weak"])):
         keys = {_key(name) for name in known}
-        hits = [i for i in free if _key(headings[i]) in keys]
+        hits = [i for i in free if _key(headings[i]) in keys or _bare(headings[i]) in keys]
         if hits:
             return strength, hits
     return NONE, []
 
 
-def _missing(role: str, headings: list[str]) -> str:
-    keys = {_key(heading): heading for heading in headings}
+def _missing(role: str, free: list[str], file: OrderFile) -> str:
+    keys = {_bare(heading): heading for heading in free}
     names = order_log_schema()[role]["also"]
     near = [match for name in names for match in difflib.get_close_matches(_key(name), keys, 1, 0.7)]
     hint = f" (perhaps '{keys[near[0]]}')" if near else ""
     instead = ", or quantity and unit_price," if role == "amount" else ""
     return (
-        f"no column for {role}{instead} was recognised. The file has {quoted(headings)}; "
+        f"no column for {role}{instead} was recognised. The file has {quoted(file.headings)}; "
         f"say which{hint} with {option('columns', f'{role}=NAME')}"
     )
 

@@ -17,6 +17,9 @@ SURE_FORMATS = (
     *("%Y年%m月%d日", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
 )
 YEARS = (1900, 2199)  # outside: a placeholder, or a two-digit year taken for four digits
+PLACEHOLDERS = "date '1900-01-01', date '1970-01-01'"  # what programs write where no date is known
+DAY_NUMBERS = " (spreadsheet day numbers: format that column as a date and save again)"
+COMPUTER_TIME = " (a computer's count of seconds since 1970: have that column exported as dates)"
 ORDERS = {
     "day/month/year": tuple(f"%d{s}%m{s}{y}" for y in ("%y", "%Y") for s in "/-."),
     "month/day/year": tuple(f"%m{s}%d{s}{y}" for y in ("%y", "%Y") for s in "/-."),
@@ -122,7 +125,7 @@ def _text_dates(con: Any, date_format: str | None, name: str, row: str, today: d
         ).fetchall()
         reading.faults.append(
             f"column '{name}': {unread:,} of {total:,} dates cannot be read ({examples(rows)}). "
-            f"Formats seen: {_shapes(con)}. Give {option('date-format', 'FORMAT')}, such as dd/mm/yyyy"
+            f"Formats seen: {_shapes(con)}"
         )
     return reading
 
@@ -216,20 +219,21 @@ def _ambiguous(con: Any, name: str, text: str, lists: list[list[str]]) -> str:
                 readings.setdefault(day, form)
                 break
     ways = " or ".join(f"{day.day} {day:%B %Y} ({form})" for day, form in readings.items())
+    formats = " or ".join(f"'{form}'" for form in readings.values())
     return (
         f"column '{name}': day and month cannot be told apart; '{text}' may be {ways}. "
-        f"Say which with {option('date-format', chr(39) + next(iter(readings.values())) + chr(39))}"
+        f"Say which with {option('date-format', formats)}"
     )
 
 
 def _shapes(con: Any) -> str:
-    """The commonest shapes of the date texts, with an example and how often each occurs."""
+    """The commonest shapes of the date texts, with an example and how often each occurs, and the remedy."""
     shapes = con.execute(
         "select min_by(day, first), sum(n) from days group by translate(day, '0123456789', '9999999999') "
         "order by 2 desc limit 4"
     ).fetchall()
-    serial = any(re.fullmatch(r"[34]\d{4}(\.\d+)?", example) for example, _ in shapes)
     seen = ", ".join(f"{shortened(example, 30)} ({count(int(n), 'row', 'rows')})" for example, n in shapes)
-    return seen + (
-        " (spreadsheet day numbers: format that column as a date and save again)" if serial else ""
-    )
+    for pattern, remedy in ((r"[34]\d{4}(\.\d+)?", DAY_NUMBERS), (r"1\d{9}(\d{3})?", COMPUTER_TIME)):
+        if any(re.fullmatch(pattern, example) for example, _ in shapes):
+            return seen + remedy
+    return f"{seen}. Give {option('date-format', 'FORMAT')}, such as dd/mm/yyyy"

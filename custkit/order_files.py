@@ -15,13 +15,8 @@ from typing import Any
 
 from custkit.errors import DataError
 
-MAGIC = {
-    b"PK\x03\x04": "an Excel workbook (.xlsx)",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF document",
-    b"SQLi": "an SQLite database",
-}
+EARLY_ROWS = 20  # under a file's first row, where its headings are looked for when titles stand above them
+SHOWN_HEADINGS = 12
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,10 @@ class OrderFile:
         What was found on opening, in plain sentences.
     dated : dict of int to list of int
         For Excel: column number → rows whose cell is text although other cells of it are real dates.
+    early : list of (int, list of str)
+        The first rows under the headings with their row numbers, where the file may have titles on top.
+    unread : str
+        For Excel: which sheets were not read, and what to do if the orders are there.
     """
 
     name: str
@@ -47,6 +46,8 @@ class OrderFile:
     row: str
     notes: list[str] = field(default_factory=list)
     dated: dict[int, list[int]] = field(default_factory=dict)
+    early: list[tuple[int, list[str]]] = field(default_factory=list)
+    unread: str = ""
 
 
 @contextmanager
@@ -91,8 +92,9 @@ def count(number: int, one: str, many: str) -> str:
 
 
 def quoted(names: list[str]) -> str:
-    """Names as a reader sees them in a message: 'a', 'b'."""
-    return ", ".join(f"'{name}'" for name in names)
+    """Names as a reader sees them in a message, the first of many: 'a', 'b'."""
+    more = f" and {len(names) - SHOWN_HEADINGS:,} more" if len(names) > SHOWN_HEADINGS else ""
+    return ", ".join(f"'{name}'" for name in names[:SHOWN_HEADINGS]) + more
 
 
 def shortened(text: str, length: int = 60) -> str:
@@ -107,23 +109,19 @@ def _kind(path: Path) -> str:
         raise DataError(f"{path.name}: no such file. Check the name and the folder it is in")
     if path.is_dir():
         raise DataError(f"{path.name}: this is a folder. Name one order file in it (CSV, Excel or Parquet)")
+    from custkit.file_kinds import content_of
+
     try:
-        with path.open("rb") as stream:
-            head = stream.read(4)
+        found = content_of(path)
     except OSError as error:
         raise DataError(f"{path.name}: cannot be opened ({error.strerror})") from None
-    if not head:
+    if found is None:
         raise DataError(f"{path.name}: the file is empty (0 bytes)")
     wanted = {".xlsx": "excel", ".xlsm": "excel", ".xls": "excel", ".parquet": "parquet", ".pq": "parquet"}
     named = wanted.get(path.suffix.lower(), "csv")
-    found = MAGIC.get(head, "text")
-    if found == MAGIC[b"\xd0\xcf\x11\xe0"]:
-        raise DataError(f"{path.name}: this is {found}. Save it as .xlsx or as CSV UTF-8 and use that file")
-    fits = {"excel": MAGIC[b"PK\x03\x04"], "parquet": MAGIC[b"PAR1"], "csv": "text"}
-    if found != fits[named]:
-        remedy = {MAGIC[b"PK\x03\x04"]: "to .xlsx", MAGIC[b"PAR1"]: "to .parquet", "text": "to .csv"}
-        advice = f"Rename it {remedy[found]}" if found in remedy else "Export the orders as CSV"
-        raise DataError(f"{path.name}: this is {found}, not what its name says. {advice}, or export it again")
+    if found.kind != named:
+        but = ", not what its name says" if found.kind else ""
+        raise DataError(f"{path.name}: this is {found.name}{but}. {found.remedy}")
     return named
 
 
@@ -174,7 +172,7 @@ def _open_parquet(con: Any, path: Path) -> OrderFile:
         headings = list(relation.columns)
         columns = [duckdb.ColumnExpression(name).alias(f"c{i}") for i, name in enumerate(headings)]
         relation = relation.select(*columns)
-        empty = not relation.limit(1).fetchall()
+        empty = not relation.limit(1).select(duckdb.ConstantExpression(1)).fetchall()  # values stay in DuckDB
     except duckdb.Error:
         raise DataError(f"{path.name}: cannot be read as Parquet; it is damaged. Export it again") from None
     if empty:
@@ -196,6 +194,11 @@ def _open_excel(con: Any, path: Path) -> OrderFile:
         ) from None
     try:
         sheet = book.worksheets[0]
+        others = [f"'{other.title}'" for other in book.worksheets[1:]]
+        unread = (
+            f"only the first sheet, '{sheet.title}', was read, not {', '.join(others)}: if the orders are "
+        )
+        unread = f"{unread}in another sheet, move it to the first place" if others else ""
         rows = enumerate(sheet.iter_rows(values_only=True), start=1)
         rows = ((number, row) for number, row in rows if any(cell is not None for cell in row))
         _, headings = next(rows, (0, ()))
@@ -203,10 +206,14 @@ def _open_excel(con: Any, path: Path) -> OrderFile:
         while headings and not headings[-1]:
             headings.pop()
         if not headings:
-            raise DataError(f"{path.name}: the first sheet '{sheet.title}' is empty")
-        numbers, cells, mixed = [], [[] for _ in headings], [([], False) for _ in headings]
+            raise DataError(
+                f"{path.name}: the first sheet '{sheet.title}' is empty" + f"; {unread}" * bool(unread)
+            )
+        numbers, cells, mixed, early = [], [[] for _ in headings], [([], False) for _ in headings], []
         for number, row in rows:
             numbers.append(number)
+            if len(early) < EARLY_ROWS:
+                early.append((number, ["" if cell is None else str(cell) for cell in row]))
             for i in range(len(headings)):
                 cell = row[i] if i < len(row) else None
                 is_date = hasattr(cell, "year")
@@ -215,14 +222,14 @@ def _open_excel(con: Any, path: Path) -> OrderFile:
                 elif isinstance(cell, str) and cell.strip():
                     mixed[i][0].append(number)
                 cells[i].append(None if cell is None else f"{cell:%Y-%m-%d}" if is_date else str(cell))
-        others = [f"'{other.title}'" for other in book.worksheets[1:]]
         title = sheet.title
     finally:
         book.close()
     if not numbers:
-        raise DataError(f"{path.name}: the first sheet has a heading row but no rows under it")
+        fault = f"{path.name}: the first sheet has a heading row but no rows under it"
+        raise DataError(fault + f"; {unread}" * bool(unread))
     columns = [pa.array(column, pa.string()) for column in cells]
     con.register("file", pa.table([*columns, pa.array(numbers)], [*column_names(len(headings)), "sheet_row"]))
     notes = [f"Sheet '{title}' was read; not {', '.join(others)}."] if others else []
     dated = {i: texts for i, (texts, dates) in enumerate(mixed) if dates and texts}
-    return OrderFile(path.name, headings, "sheet_row", notes, dated)
+    return OrderFile(path.name, headings, "sheet_row", notes, dated, early, unread)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from pathlib import Path
 from typing import Any
 
-from custkit.order_dates import plausible
+from custkit.order_dates import PLACEHOLDERS, plausible
+from custkit.order_doubts import unlikely
 from custkit.order_files import OrderFile, count
 from custkit.order_values import Reading
 
@@ -15,6 +17,7 @@ REASONS = (
     "no customer id",
     "no order date",
     "order date cannot be read",
+    "order date is a placeholder",
     "order date in the future",
     "no amount",
     "amount is not a number",
@@ -24,11 +27,15 @@ REASONS = (
     "purchases of the day refunded in full",
     "amount is zero",
 )
-(NO_ID, NO_DATE, BAD_DATE, FUTURE, NO_AMOUNT, BAD_AMOUNT, LATE, REPEATED, REFUND, REFUNDED, ZERO) = range(
-    1, len(REASONS) + 1
+(NO_ID, NO_DATE, BAD_DATE, NO_REAL_DATE, FUTURE, NO_AMOUNT, BAD_AMOUNT, LATE, REPEATED, REFUND, REFUNDED) = (
+    range(1, len(REASONS))
 )
+ZERO = len(REASONS)
+LARGEST_AMOUNT = 1e15  # beyond it cents are lost in the arithmetic: no amount of an order
 SPACES = " \t\r\n\u00a0\u3000\ufeff"
 NULL_WORDS = ("", "nan", "null", "none", "nat", "na", "n/a", "#n/a", "<na>", "(null)", "nil")
+FORMULA = "^[\\s\ufeff]*[=+@|＝＋－＠-]"  # what a spreadsheet takes for the begin of one
+NUMBER = "[+-]?[0-9]+([.,][0-9]+)*"
 MONEY_DIGITS = 6  # a day's net is rounded to this, so that 0.1 + 0.2 - 0.3 counts as zero
 
 
@@ -102,8 +109,10 @@ def judge_rows(con: Any, readings: dict[str, Reading], today: dt.date) -> None:
         select * exclude (moment, no_date, no_amount), {plausible("moment")} as order_date, case
             when customer_id is null then {NO_ID}
             when order_date is null then if(no_date, {NO_DATE}, {BAD_DATE})
+            when order_date in ({PLACEHOLDERS}) then {NO_REAL_DATE}
             when order_date > $today then {FUTURE}
-            when amount is null then if(no_amount, {NO_AMOUNT}, {BAD_AMOUNT})
+            when no_amount then {NO_AMOUNT}
+            when amount is null or abs(amount) >= {LARGEST_AMOUNT} then {BAD_AMOUNT}
             else 0 end::utinyint as reason
         from (
             select rowid as position, line, {readings["customer_id"].sql} as customer_id,
@@ -218,12 +227,33 @@ def policy_notes(con: Any, roles: dict[str, int]) -> list[str]:
             f"{count(repeated, 'row repeats', 'rows repeat')} an earlier row exactly; kept, because without "
             "an order_id a repeated line cannot be told from a second purchase."
         )
-    rows, days = con.execute(
-        "select sum(n), count(*) from (select count(*) as n from orders group by customer_id, order_date)"
+    sums = con.execute(
+        "select sum(n), sum(days), max(n), count(*), count(distinct lower(customer_id)) "
+        "from (select customer_id, sum(n) as n, count(*) as days "
+        "from (select customer_id, count(*) as n from orders group by customer_id, order_date) "
+        "group by customer_id)"
     ).fetchone()
+    rows, days, largest, customers, folded = map(int, sums)
+    notes += unlikely(con, rows, largest, customers, folded)
     if rows > days:
         notes.append(
-            f"Rows of one customer on one day are one purchase: {int(rows):,} rows make {days:,} "
-            "purchase days."
+            f"Rows of one customer on one day are one purchase: {rows:,} rows make {days:,} purchase days."
         )
     return notes
+
+
+def write_rejected(con: Any, path: Path) -> None:
+    """Write the table ``rejected`` as CSV; cells a spreadsheet would run are led by an apostrophe."""
+    names = ("customer_id", "order_date", "amount")
+    defused = ", ".join(
+        f"if(regexp_matches({name}, '{FORMULA}') and not regexp_full_match({name}, '{NUMBER}'), "
+        f"chr(39) || {name}, {name}) as {name}"
+        for name in names
+    )
+    beyond = f"bool_or(strlen(concat({', '.join(names)})) > length(concat({', '.join(names)})))"
+    wide = con.execute(f"select {beyond} from rejected").fetchall()[0][0]
+    first = '"\ufeffrow"' if wide else "row"  # a byte-order mark, without which Excel garbles the text
+    part = path.with_name(path.name + ".part")
+    rows = con.sql(f"select row as {first}, {defused}, reason from rejected order by rejected.row")
+    rows.write_csv(str(part), header=True)
+    part.replace(path)

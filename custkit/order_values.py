@@ -12,9 +12,13 @@ from typing import Any
 from custkit.order_files import OrderFile, count, shortened
 
 MAX_UNREADABLE_SHARE = 0.05  # one cell in twenty unread means the column is misread, not dirty
-CURRENCY = r"(?i)us\$|hk\$|nt\$|[¥￥元$€£₹]|rmb|cny|usd|eur|gbp|hkd|twd|inr|jpy"
+CURRENCY = (
+    r"(?i)us\$|hk\$|nt\$|[¥￥元$€£₹₩₽₺₫฿]|rmb|cny|usd|eur|gbp|hkd|twd|inr|jpy|chf|sek|nok|dkk|pln|czk|huf|cad|"
+    r"aud|nzd|sgd|krw|brl|mxn|zar|try|thb|aed|r\$|kr\.?|zł|kč|fr\."
+)
+SHORTENED_ID = "[0-9]([.][0-9]+)?[eE][+][0-9]+"  # what a spreadsheet leaves of a long number
 SAME_CURRENCY = {"￥": "¥", "元": "¥", "rmb": "¥", "cny": "¥", "us$": "$", "usd": "$", "eur": "€", "gbp": "£"}
-SAME_CURRENCY |= {"hkd": "hk$", "twd": "nt$", "inr": "₹"}
+SAME_CURRENCY |= {"hkd": "hk$", "twd": "nt$", "inr": "₹", "fr.": "chf", "kr.": "kr"}
 POINT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+|\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?)(?:[eE][+-]?\d+)?"
 COMMA = r"[+-]?(?:\d+(?:,\d*)?|,\d+|\d{1,3}(?:\.\d{3})+(?:,\d*)?)"
 
@@ -42,18 +46,24 @@ def kinds(con: Any) -> dict[str, str]:
 def read_ids(con: Any, role: str, file: OrderFile, column: int) -> Reading:
     """Ids as text; ``12345.0``, left by a spreadsheet, becomes ``12345``, and that is stated."""
     reading = Reading(role)
-    repaired, filled, rows = con.execute(
-        f"select count(*) filter (regexp_full_match({role}, '[0-9]+[.]0+')), count({role}), count(*) from raw"
+    short = f"regexp_full_match({role}, '{SHORTENED_ID}')"
+    repaired, shortened_ids, filled, rows = con.execute(
+        f"select count(*) filter (regexp_full_match({role}, '[0-9]+[.]0+')), count(*) filter ({short}), "
+        f"count({role}), count(*) from raw"
     ).fetchone()
+    heading = file.headings[column]
     if repaired:
         reading.sql = f"regexp_replace({role}, '^([0-9]+)[.]0+$', '\\1')"
         what = count(repaired, "value", "values")
-        reading.notes.append(
-            f"'{file.headings[column]}': {what} written as a decimal, such as 12345.0, read as 12345."
-        )
+        reading.notes.append(f"'{heading}': {what} written as a decimal, such as 12345.0, read as 12345.")
     if rows and not filled and role == "customer_id":
-        heading = file.headings[column]
         reading.faults.append(f"column '{heading}' holds no customer id in any of {rows:,} rows")
+    if shortened_ids:
+        first = con.execute(f"select {file.row}, {role} from raw where {short} order by 1 limit 3").fetchall()
+        reading.faults.append(
+            f"column '{heading}': a spreadsheet has shortened {count(shortened_ids, 'long id', 'long ids')} "
+            f"({examples(first)}), so that different ones now look alike. Export them as text"
+        )
     return reading
 
 

@@ -26,6 +26,7 @@ from custkit.order_policies import (
     policy_notes,
     set_aside,
     too_little,
+    write_rejected,
 )
 from custkit.order_values import Reading, option, read_ids, read_numbers
 
@@ -89,18 +90,8 @@ class OrderLog:
         return {reason: found[reason] for reason in REASONS if reason in found}
 
     def write_rejected(self, path: str | Path) -> None:
-        """Write `rejected` as CSV; cells a spreadsheet would run as a formula are led by an apostrophe."""
-        defused = ", ".join(
-            f"case when regexp_matches({name}, '^[=+@\\t\\r-]') and try_cast({name} as double) is null "
-            f"then '''' || {name} else {name} end as {name}"
-            for name in ("customer_id", "order_date", "amount")
-        )
-        target = Path(path)
-        part = target.with_name(target.name + ".part")
-        self._con.sql(f"select row, {defused}, reason from rejected order by row").write_csv(
-            str(part), header=True
-        )
-        part.replace(target)
+        """Write `rejected` as CSV, safe in a spreadsheet as `custkit.pages.write_csv` makes it."""
+        write_rejected(self._con, Path(path))
 
     def verdict(self) -> Any:
         """Which analyses the data can carry: a DataFrame of analysis, can_run and why."""

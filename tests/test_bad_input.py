@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import zipfile
 
 import openpyxl
 import pandas as pd
@@ -113,6 +114,73 @@ def test_damaged_gzip(file):
     assert "cannot be unpacked" in faults(file(gzip.compress(GOOD.encode())[:30], "orders.csv.gz"))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("orders.xls", "<html><body><table><tr><td>customer_id</td></tr></table>", "a web page (HTML)"),
+        ("orders.csv", "\ufeff\n<!DOCTYPE html>\n<p>Log in, please</p>\n", "a web page (HTML)"),
+        ("orders.xls", "<?xml version='1.0'?><Workbook xmlns='urn:x'/>", "an XML file"),
+        ("orders.json", '[\n {"customer_id": "A", "amount": 1}]', "a JSON file"),
+        ("orders.csv", b"%PDF-1.7", "a PDF document"),
+    ],
+)
+def test_what_is_no_table_is_named_with_another_remedy_than_its_name(file, name, content, said):
+    text = faults(file(content, name))
+    assert f"this is {said}." in text and "Rename" not in text
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "remedy"),
+    [
+        (["orders.csv"], "a zip archive", "Unpack it"),
+        (["xl/workbook.bin", "[Content_Types].xml"], "a binary Excel workbook (.xlsb)", "Save it as .xlsx"),
+        (["mimetype", "content.xml"], "an OpenDocument spreadsheet (.ods)", "Save it as .xlsx"),
+        (["xl/workbook.xml", "[Content_Types].xml"], "an Excel workbook (.xlsx)", "Rename it to .xlsx"),
+    ],
+)
+def test_archives_are_told_apart(tmp_path, names, said, remedy):
+    with zipfile.ZipFile(tmp_path / "orders.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, GOOD)
+    text = faults(tmp_path / "orders.zip")
+    assert f"this is {said}" in text and remedy in text
+
+
+def test_a_workbook_with_a_password_is_not_called_old(file):
+    assert "a workbook with a password" in faults(file(b"\xd0\xcf\x11\xe0" + bytes(100), "orders.xlsx"))
+
+
+def workbook(path, **sheets):
+    """A workbook of these sheets, each a list of rows."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, lines in sheets.items():
+        sheet = book.create_sheet(title)
+        for line in lines:
+            sheet.append(line)
+    book.save(path)
+    return path
+
+
+def test_headings_under_titles_are_found_and_nothing_else_is_said(file, tmp_path):
+    titles = "Sales report\nprinted today\n\n"
+    assert "line 4 has several ('customer_id,order_date,amount')" in faults(file(titles + GOOD))
+    wide = faults(file("Sales report,,\n,,\n" + GOOD))
+    assert "headings seem to be in row 3 ('customer_id', 'order_date', 'amount'): delete" in wide
+    assert len(wide.splitlines()) == 1
+    rows = [("Sales report",), (), ("Cust", "order_date", "amount"), ("A", dt.date(2024, 1, 5), 3.5)]
+    path = workbook(tmp_path / "titles.xlsx", Orders=rows)
+    told = faults(path, columns={"customer_id": "Cust"})
+    assert "in row 3 ('Cust', 'order_date', 'amount')" in told and len(told.splitlines()) == 1
+
+
+def test_orders_in_another_sheet_than_the_first(tmp_path):
+    sheets = {"Read me": [("see the other sheet",)], "Orders": [("customer_id", "order_date", "amount")]}
+    for first in ([("see the other sheet",), ("thank you",)], [("only a heading",)], []):
+        text = faults(workbook(tmp_path / "two.xlsx", **sheets | {"Read me": first}))
+        assert "only the first sheet, 'Read me', was read, not 'Orders'" in text
+
+
 def test_ragged_rows_are_all_counted_and_three_named(file):
     bad = GOOD + "B,2024-03-01\nB,2024-03-02,1,2\nB,2024-03-03,7\n,\nC,x,y,z\n"
     text = faults(file(bad))
@@ -143,7 +211,18 @@ def test_all_missing_columns_at_once(file):
 
 
 def test_no_heading_row(file):
-    assert "needs a heading row" in faults(file("17,2024-01-05,10\n18,2024-01-06,11\n"))
+    text = faults(file("17,2024-01-05,10\n18,2024-01-06,11\n"))
+    assert "needs a heading row" in text and len(text.splitlines()) == 1
+
+
+def test_many_headings_are_cut_short(file):
+    wide = ",".join(f"x{i}" for i in range(200))
+    text = faults(file(f"{wide}\n{wide.replace('x', 'a')}\n"))
+    assert "'x11' and 188 more" in text and "'x12'" not in text
+
+
+def test_a_column_that_has_a_role_is_not_offered_for_another(file):
+    assert "perhaps" not in faults(file("customer_id,Order Date,x\nA,2024-01-05,1\n"))
 
 
 def test_two_candidates_are_not_guessed(file):
@@ -199,18 +278,23 @@ def test_unparseable_dates_are_counted_with_rows_and_formats_seen(file):
 
 
 def test_spreadsheet_day_numbers_are_explained(file):
-    assert "spreadsheet day numbers" in faults(file(rows(["45296", "45297", "45301"])))
+    text = faults(file(rows(["45296", "45297", "45301"])))
+    assert "spreadsheet day numbers" in text and "--date-format" not in text
 
 
 def test_unix_seconds_are_no_dates(file):
-    assert "3 of 3 dates cannot be read" in faults(file(rows(["1704412800", "1704412801", "1704412802"])))
+    for zeros in ("", "000"):
+        text = faults(file(rows([f"170441280{i}{zeros}" for i in range(3)])))
+        assert "3 of 3 dates cannot be read" in text
+        assert "seconds since 1970" in text and "--date-format" not in text
 
 
 @pytest.mark.parametrize("sign", ["/", "-", "."])
 def test_day_and_month_cannot_be_told_apart(file, sign):
     text = faults(file(rows([f"05{sign}03{sign}2024", f"06{sign}04{sign}2024"])))
     assert "day and month cannot be told apart" in text
-    assert "5 March 2024" in text and "3 May 2024" in text and "--date-format" in text
+    assert "5 March 2024" in text and "3 May 2024" in text
+    assert f"--date-format '%d{sign}%m{sign}%Y' or '%m{sign}%d{sign}%Y'" in text
 
 
 def test_two_digit_years_have_a_third_reading(file):
@@ -240,6 +324,13 @@ def test_excel_dates_mixed_with_text(tmp_path):
 def test_all_ids_null(file):
     text = faults(file(HEAD + ",2024-01-05,1\nNULL,2024-01-06,2\nnan,2024-01-07,3\n"))
     assert "holds no customer id in any of 3 rows" in text
+
+
+def test_ids_shortened_by_a_spreadsheet(file):
+    text = faults(file(HEAD + "4.0012E+12,2024-01-05,1\n4.0012E+12,2024-01-06,2\n17,2024-01-07,3\n"))
+    assert (
+        "shortened 2 long ids (first: row 2 '4.0012E+12'; row 3 '4.0012E+12')" in text and "as text" in text
+    )
 
 
 def test_many_amounts_are_no_numbers(file):

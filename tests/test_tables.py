@@ -133,6 +133,19 @@ def test_parquet_pandas_polars_and_relation_agree(tmp_path, cdnow_sample):
     assert logs[0].source_name == "orders.parquet" and logs[1].source_name == "frame"
 
 
+def test_parquet_of_instants_with_a_zone_in_the_first_column(tmp_path):
+    moments = pd.to_datetime(["2024-01-05 23:30", "2024-01-13 00:00", "2024-02-20 00:00"]).tz_localize(
+        "America/New_York"
+    )
+    frame = pd.DataFrame(
+        {"order_date": moments, "customer_id": ["A", "B", "A"], "amount": [10.5, 20.25, 5.75]}
+    )
+    frame.to_parquet(tmp_path / "zone.parquet")
+    log = read(tmp_path / "zone.parquet")
+    assert [day for _, day, _ in plain(log)] == ["2024-01-06", "2024-01-13", "2024-02-20"]
+    assert any("the calendar day in UTC is used" in note for note in log.notes)
+
+
 def test_csv_equals_parquet(tmp_path, cdnow_sample):
     cdnow_sample.to_parquet(tmp_path / "orders.parquet")
     cdnow_sample.to_csv(tmp_path / "orders.csv", index=False)
@@ -199,6 +212,8 @@ def test_names_no_query_should_ever_see(tmp_path, file):
         "CUSTOMER-NO,Transaction_Date,Order Value",
         "会员编号,日期,实付金额",
         "Id,date,Price",
+        "Kunden-Nr.,Bestelldatum,Betrag [EUR]",
+        "顾客,日期,金额（元）",
     ],
 )
 def test_known_names_are_guessed_and_said(file, head):
@@ -370,6 +385,8 @@ def test_reading_is_the_same_in_every_order_of_rows(file, rng):
         (["1.234", "12.50", "3"], [1.234, 12.5, 3]),
         (["12,34,567.00", "1,000", "9"], [1234567, 1000, 9]),
         (["100", "250", "3"], [100, 250, 3]),
+        (["CHF 1’234.50", "12.00 Fr.", "CHF -3"], [1234.5, 12, -3]),
+        (["1 234,50 kr", "12,5 kr.", "7 kr"], [1234.5, 12.5, 7]),
     ],
 )
 def test_amounts(texts, values):
@@ -511,6 +528,61 @@ def test_random_dirty_files_lose_no_row(tmp_path, seed):
     assert list(used["amount"]) == list(kept["money"])
 
 
+# --- what may be wrong but is kept -----------------------------------------------------------------
+
+
+def many(**other) -> pd.DataFrame:
+    """300 customers with one order each, a day apart; `other` replaces cells: row number → value."""
+    frame = pd.DataFrame(
+        {
+            "customer_id": [f"c{i}" for i in range(300)],
+            "order_date": pd.date_range("2022-01-01", periods=300),
+            "amount": 10.0,
+        }
+    )
+    for column, cells in other.items():
+        for row, value in cells.items():
+            frame.loc[row, column] = value
+    return frame
+
+
+def test_dates_nobody_typed_are_set_aside():
+    dates = {3: pd.Timestamp("1970-01-01 08:00"), 4: pd.Timestamp("1900-01-01")}
+    log = read(many(order_date=dates))
+    assert log.reasons == {"order date is a placeholder": 2} and log.rows_used == 298
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (
+            {"order_date": {9: pd.Timestamp("2002-01-10")}},
+            "Long before the others: 1 row, the first dated 2002",
+        ),
+        ({"amount": {9: 1e6}}, "One row of 1,000,000.00 holds 100% of all money"),
+        (
+            {"customer_id": dict.fromkeys(range(30), "guest")},
+            "One customer id holds 30 of the 300 rows (10%)",
+        ),
+        ({"customer_id": {9: "C8"}}, "1 customer id differs from another only in capital letters"),
+    ],
+)
+def test_what_may_be_wrong_is_said_with_its_numbers_and_kept(cells, said):
+    log = read(many(**cells))
+    assert log.rows_used == 300 and sum(said in note for note in log.notes) == 1
+    assert not any("guest" in note for note in log.notes)  # a customer id has no place on the page
+    assert not any(said.split(" ")[0] in note.split(" ")[:2] for note in read(many()).notes)
+
+
+def test_nothing_is_doubted_in_real_orders(cdnow):
+    assert not any(word in note for note in read(cdnow).notes for word in ("Long before", "One ", "capital"))
+
+
+def test_an_amount_beyond_all_money_is_no_number(file):
+    frame = many(amount={9: 1e300, 10: -1e15, 11: 9e14})
+    assert read(frame).reasons == {"amount is not a number": 2}
+
+
 # --- rejected.csv ----------------------------------------------------------------------------------
 
 
@@ -529,6 +601,15 @@ def test_rejected_csv_is_safe_for_a_spreadsheet(file, tmp_path):
     assert list(back["customer_id"]) == ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'+x", "-7"]
     assert list(back["order_date"])[2] == "'@now" and list(back["amount"]) == ["-12.5", "0", "5", "-3"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders.csv", "rejected.csv"]
+
+
+def test_rejected_csv_keeps_letters_beyond_ascii_in_a_spreadsheet(file, tmp_path):
+    path = tmp_path / "rejected.csv"
+    read(file(GOOD + "Müller,2024-01-09,0\n＝1+1,2024-01-09,-12.50\n")).write_rejected(path)
+    assert path.read_bytes().startswith("\ufeffrow,".encode())
+    back = pd.read_csv(path, dtype=str)
+    assert list(back.columns) == ["row", "customer_id", "order_date", "amount", "reason"]
+    assert list(back["customer_id"]) == ["Müller", "'＝1+1"] and list(back["amount"]) == ["0", "-12.50"]
 
 
 def test_rejected_csv_with_nothing_in_it(file, tmp_path):
