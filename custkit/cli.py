@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +15,7 @@ from . import __version__, reports
 from .errors import CustkitError, ParameterError
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+WIDE = 1000  # columns where there is no terminal: nothing is broken for a file or a pipe
 
 ABOUT = """\
 custkit turns a file of orders into a page a manager can act on:
@@ -79,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except CustkitError as error:
         return _say(error)
+    except ModuleNotFoundError as error:
+        print(f"error: the package {error.name!r} is not installed; run custkit doctor", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
@@ -87,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
     if command in ("-h", "--help", "help"):
-        print(HELP, end="")
+        _print_fitted(HELP)
         return 0
     if command == "--version":
         print(f"custkit {__version__}")
@@ -107,7 +114,7 @@ def _doctor(arguments: list[str]) -> int:
     from . import doctor
 
     if arguments and arguments[0] in ("-h", "--help"):
-        print(DOCTOR_HELP, end="")
+        _print_fitted(DOCTOR_HELP)
         return 0
     if arguments:
         raise ParameterError(f"doctor takes no arguments, got {' '.join(arguments)}")
@@ -118,7 +125,7 @@ def _simulate(arguments: list[str]) -> int:
     from .simulate import command
 
     if {"-h", "--help"} & set(arguments):
-        print(command.HELP, end="")
+        _print_fitted(command.HELP)
         return 0
     parser = _Parser(prog="custkit simulate", add_help=False, allow_abbrev=False)
     return command.run(arguments, parser)
@@ -126,17 +133,26 @@ def _simulate(arguments: list[str]) -> int:
 
 def _report(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: custkit report NAME [options]\n")
-        for report in reports.catalogue().values():
-            print(_describe(report))
-        print(RUN_HELP, end="")
+        known = "\n".join(map(_describe, reports.catalogue().values()))
+        _print_fitted(f"usage: custkit report NAME [options]\n\n{known}\n{RUN_HELP}")
         return 0
     report = reports.find(arguments[0])
     if {"-h", "--help"} & set(arguments[1:]):
-        print(f"usage: custkit report {report.name} [options]\n\n{_describe(report)}\n{RUN_HELP}", end="")
+        _print_fitted(f"usage: custkit report {report.name} [options]\n\n{_describe(report)}\n{RUN_HELP}")
         return 0
     options, given = _parse(report, arguments[1:])
     return _run_many(report, options, given) if options.params else _run_one(report, options, given)
+
+
+def _print_fitted(text: str) -> None:
+    """Print a help text; too long a line goes on under its second column, an example stays one line."""
+    width, lines = shutil.get_terminal_size((WIDE, 0)).columns, []
+    for line in text.splitlines():
+        if len(line) > width and not line.startswith("  custkit "):
+            column = re.match(r"\s*(\S+( \S+)*\s{2,})?", line).end()
+            line = textwrap.fill(line, width, subsequent_indent=" " * min(column, width // 2))
+        lines.append(line)
+    print("\n".join(lines))
 
 
 def _describe(report: reports.Report) -> str:

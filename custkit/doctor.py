@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .order_files import shortened
+
+MEND = "install custkit anew in a fresh environment (README, first screen)"
 OLDEST_PYTHON = (3, 11)
 CDNOW_SAMPLE = (2357, 6919)  # customers and rows of the sample shipped with lifetimes
 EXTRAS = {
@@ -37,11 +40,20 @@ def main() -> int:
     """Print a line per check as it ends; 1 when something needed is missing, else 0."""
     missing = 0
     for check in (python, packages, extras, java, kernel, fonts, cdnow, write_access):
-        for finding in check():
+        for finding in _findings(check):
             print(finding, flush=True)
             missing += finding.status == "missing"
     print(f"\n{missing} needed thing(s) missing" if missing else "\neverything needed is here")
     return 1 if missing else 0
+
+
+def _findings(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a check finds; one that stops itself is a finding, not a traceback."""
+    try:
+        yield from check()
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "")
+        yield Finding("missing", f"the check of {check.__name__} stopped: {shortened(said, 200)}", MEND)
 
 
 def python() -> Iterator[Finding]:
@@ -73,9 +85,12 @@ def packages(requirements: list[str] | None = None) -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """The optional groups of packages: one line each."""
-    from packaging.requirements import Requirement
+    try:
+        from packaging.requirements import Requirement
 
-    requirements = [Requirement(text) for text in metadata.requires("custkit") or []]
+        requirements = [Requirement(text) for text in metadata.requires("custkit") or []]
+    except ImportError:
+        return  # the packages check has said so
     for extra, purpose in EXTRAS.items():
         wanted = [
             r

@@ -226,10 +226,12 @@ def _execute(
 def _environment(work: Path) -> Iterator[None]:
     """What the kernel is started with.
 
-    A private IPython folder: no start-up files of the user, and a read-only home does no harm. One thread
-    for linear algebra, unless told otherwise: the matrices are small, and threads would wait for each other.
+    A private IPython folder: no start-up files of the user, and a read-only home does no harm. Figures drawn
+    without a window, whatever the user draws with. One thread for linear algebra, unless told otherwise: the
+    matrices are small, and threads would wait for each other.
     """
     wanted = {"IPYTHONDIR": str(work / ".ipython"), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    wanted["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -251,6 +253,8 @@ def _translated(report: Report, error: Any, executed: Path, values: dict[str, An
     details = out / FAILED.format(name=report.name)
     details.write_text(_without_paths(executed.read_text("utf-8"), values), "utf-8")
     first = next(iter(error.evalue.strip().splitlines()), "")
+    if error.ename == "ModuleNotFoundError":
+        first += "; run custkit doctor"
     what = f"cell {error.exec_count}: {error.ename}: {first}"
     return ReportFailure(f"{report.name}: {what}  (details: {details})")
 

@@ -56,6 +56,26 @@ def test_report_lists_each_report_with_its_parameters(capsys):
     assert "--orders " in said(capsys, "report", "rfm-forecast", "--help")[1]
 
 
+@pytest.mark.parametrize(
+    "arguments", [(), ("report",), ("report", "rfm-forecast", "--help"), ("doctor", "-h")]
+)
+def test_help_fits_a_narrow_terminal(capsys, monkeypatch, arguments):
+    wide = said(capsys, *arguments)[1]
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = said(capsys, *arguments)[1]
+    assert all(len(line) <= 60 or line.startswith("  custkit report") for line in narrow.splitlines())
+    assert narrow.split() == wide.split() and max(map(len, wide.splitlines())) > 60
+
+
+def test_a_missing_package_is_a_line_that_names_the_doctor(capsys, monkeypatch):
+    def gone(*given, **options):
+        raise ModuleNotFoundError("No module named 'papermill'", name="papermill")
+
+    monkeypatch.setattr(report, "run_report", gone)
+    code, _, err = said(capsys, "report", "rfm-forecast", "--demo")
+    assert (code, err) == (1, "error: the package 'papermill' is not installed; run custkit doctor\n")
+
+
 def test_version(capsys):
     assert said(capsys, "--version")[1] == "custkit 0.1.0\n"
 
@@ -179,6 +199,20 @@ def test_doctor_names_the_remedy_and_exits_1(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "fonts", broken)
     code, out, _ = said(capsys, "doctor")
     assert code == 1 and "-> pip install thing" in out and "1 needed thing(s) missing" in out
+
+
+def test_doctor_goes_on_where_a_check_breaks(capsys, monkeypatch):
+    def broken():
+        raise ValueError("'nonsense' is not a valid value for backend\nmore")
+        yield
+
+    monkeypatch.setattr(doctor, "fonts", broken)
+    monkeypatch.setattr(doctor, "kernel", lambda: iter(()))
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)  # as if not installed
+    code, out, _ = said(capsys, "doctor")
+    assert code == 1 and "package 'packaging' is not installed" in out
+    assert "the check of broken stopped: ''nonsense' is not a valid value for backend'\n" in out
+    assert "2,357 customers" in out and "2 needed thing(s) missing" in out
 
 
 def test_doctor_sees_absent_and_old_packages():

@@ -3,7 +3,10 @@
 import ast
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -158,6 +161,16 @@ def test_a_number_must_be_a_number(small, value):
         reports.check_parameters(small, {"share": value})
 
 
+def test_a_percentage_is_told_how_to_be_written(small):
+    with pytest.raises(ParameterError, match=r"--share '30%' is not a number; write 30% as 0\.3"):
+        reports.check_parameters(small, {"share": "30%"})
+
+
+def test_a_file_name_that_is_no_unicode_is_refused(small):
+    with pytest.raises(ParameterError, match="is not text"):
+        reports.check_parameters(small, {"orders": "m\udcfcller.csv"})
+
+
 def test_values_get_their_type(small):
     given = {"share": "0.25", "groups": "3", "loud": "yes", "until": "1998-06-30"}
     expected = {"share": 0.25, "groups": 3, "loud": True, "until": "1998-06-30"}
@@ -260,6 +273,13 @@ def test_a_good_run_clears_the_details_of_a_failed_one(small, tmp_path):
     running.run_report(small, {}, tmp_path)
     assert not (tmp_path / "small-report-failed.ipynb").exists()
     assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+def test_figures_are_drawn_without_a_window_whatever_the_user_draws_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    with running._environment(tmp_path):
+        subprocess.run([sys.executable, "-c", "import matplotlib.pyplot"], check=True)
+    assert os.environ["MPLBACKEND"] == "nonsense"
 
 
 def test_out_must_be_a_folder_that_can_be_written(small, tmp_path):

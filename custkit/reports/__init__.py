@@ -163,7 +163,8 @@ def check_parameters(report: Report, given: Mapping[str, Any]) -> dict[str, Any]
         try:
             values[name] = _convert(raw, parameter.type)
         except ValueError:
-            faults.append(f"{parameter.option} {raw!r} is not {TYPES[parameter.type]}")
+            share = "; write 30% as 0.3" if str(raw).strip().endswith("%") else ""
+            faults.append(f"{parameter.option} {raw!r} is not {TYPES[parameter.type]}{share}")
             continue
         if fault := parameter.fault(values[name]):
             faults.append(fault)
@@ -236,6 +237,7 @@ def _convert(raw: Any, kind: str) -> Any:
         return value
     if not isinstance(raw, str):
         raise ValueError(raw)
+    raw.encode()  # a file name in another encoding cannot be handed on: a ValueError as well
     return raw
 
 
