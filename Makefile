@@ -45,7 +45,7 @@ setup: $(READER)  ## create .venv with everything a reader needs (about two minu
 lab: $(READER)  ## copy the exercises to work/ (once) and open JupyterLab at the start page [LAB=--no-browser]
 	@$(PY) $(COURSE) copy-exercises
 	@echo "Opening JupyterLab; stop it with Ctrl-C."
-	@$(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/00_start_here.ipynb
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB) notebooks/00_start_here.ipynb
 
 run: $(READER)  ## run the whole workbook, build its pages, then the CDNOW report, all under build/
 	@$(PY) $(COURSE) run

@@ -52,8 +52,9 @@ def _name(answer: Any) -> str:
     """Say in a word or two what a wrongly typed answer is."""
     names = {"str": "text", "list": "a list", "tuple": "a tuple", "dict": "a dict", "set": "a set"}
     names |= {"bool": "True or False", "Timedelta": "a time span", "Timestamp": "a date"}
+    names |= {"int": "a whole number", "float": "a number"}
     kind = type(answer).__name__
-    return names.get(kind, f"a {kind}")
+    return names.get(kind, f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}")
 
 
 def _scalar(value: Any) -> Any:

@@ -120,6 +120,9 @@ def _describe(spec: dict[str, Any], value: Any) -> str:
     if kind in ("set", "order"):
         ours, theirs = ({fold(item) for item in items} for items in (right, value))
         missing, extra = len(ours - theirs), len(theirs - ours)
+        texts = [sum(isinstance(item, str) for item in items) for items in (right, value)]
+        if value and texts == [len(right), 0]:
+            return "These are numbers; the members of the answer are text, in quotes."
         if missing or extra:
             return f"{missing} missing, {extra} that do not belong (of {len(ours)})."
         if same(spec, value[::-1], right):
@@ -138,7 +141,8 @@ def _describe(spec: dict[str, Any], value: Any) -> str:
         if rows != wanted:
             return f"{rows} rows; the answer has {wanted}."
         bad = [c for c, ok in _columns_right(spec, value) if not ok]
-        return f"The columns {', '.join(bad)} are not right." if bad else "The values are in the wrong rows."
+        noun = "column" if len(bad) == 1 else "columns"
+        return f"Not right: {noun} {', '.join(bad)}." if bad else "The values are in the wrong rows."
     return "It is the other way round." if kind == "bool" else f"Not {str(value)[:40]!r}."
 
 
@@ -162,6 +166,7 @@ def _columns_right(spec: dict[str, Any], value: dict) -> list[tuple[str, bool]]:
 
 def _describe_number(spec: dict[str, Any], value: float) -> str:
     right, unit = spec["value"], spec.get("unit", "")
+    wanted = f" (asked for: {unit})" if unit else ""
 
     def fits(x: float) -> bool:
         return close(spec, x, right)
@@ -170,9 +175,9 @@ def _describe_number(spec: dict[str, Any], value: float) -> str:
         return "The size is right, the sign is not."
     if fits(value / 100) or fits(value * 100):
         size = "large" if abs(value) > abs(right) else "small"
-        return f"100 times too {size}: a percentage and a share are mixed up (asked for: {unit})."
+        return f"100 times too {size}: a percentage and a share are mixed up{wanted}."
     if _TIME_WORDS.search(unit) and (fits(value / 7) or fits(value * 7)):
-        return f"Off by a factor of 7: days and weeks are mixed up (asked for: {unit})."
+        return f"Off by a factor of 7: days and weeks are mixed up{wanted}."
     if "share" in unit and fits(1 - value):
         return "That is the share of all the others: one minus the answer."
     if value and fits(1 / value):
