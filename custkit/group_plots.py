@@ -139,7 +139,8 @@ def value_by_segment(
     need(table, [by, value, "low", "high"], "value_by_segment")
     ax = new_axes(ax, height=1.4 + 0.36 * len(table))
     place, names = np.arange(len(table)), table[by].astype(str)
-    ax.barh(place, table[value], 0.62, color=[COLOURS.get(n, COLOURS["money"]) for n in names])
+    pooled = COLOURS["muted" if any(name in COLOURS for name in names) else "money"]
+    ax.barh(place, table[value], 0.62, color=[COLOURS.get(name, pooled) for name in names])
     lengths = whiskers(table[value], table["low"], table["high"])
     ax.errorbar(table[value], place, xerr=lengths, fmt="none", ecolor=COLOURS["actual"], capsize=3)
     reach = table[[value, "high"]].max(axis=1).clip(lower=0)
