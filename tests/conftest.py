@@ -56,3 +56,15 @@ def cdnow_sample():
     from custkit import tables
 
     return tables.cdnow(sample=True)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a file of that name with that content; returns its path."""
+
+    def write(content: str | bytes, name: str = "orders.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    return write

@@ -18,18 +18,6 @@ HEAD = "customer_id,order_date,amount\n"
 GOOD = HEAD + "A,2024-01-05,10.50\nB,2024-01-13,20.25\nA,2024-02-20,5.75\n"
 
 
-@pytest.fixture
-def file(tmp_path):
-    """Write a file of that name with that content; returns its path."""
-
-    def write(content: str | bytes, name: str = "orders.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write
-
-
 def faults(source, **options) -> str:
     """The faults of a source, one a line; the folder it is in is never named."""
     with pytest.raises(DataError) as caught:
