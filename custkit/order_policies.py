@@ -11,6 +11,7 @@ from custkit.order_dates import PLACEHOLDERS, plausible
 from custkit.order_doubts import unlikely
 from custkit.order_files import OrderFile, count
 from custkit.order_values import Reading
+from custkit.pages import FORMULA, NUMBER
 
 # Why a row is set aside. A row with several faults gets the first of them in this order.
 REASONS = (
@@ -34,8 +35,6 @@ ZERO = len(REASONS)
 LARGEST_AMOUNT = 1e15  # beyond it cents are lost in the arithmetic: no amount of an order
 SPACES = " \t\r\n\u00a0\u3000\ufeff"
 NULL_WORDS = ("", "nan", "null", "none", "nat", "na", "n/a", "#n/a", "<na>", "(null)", "nil")
-FORMULA = "^[\\s\ufeff]*[=+@|＝＋－＠-]"  # what a spreadsheet takes for the begin of one
-NUMBER = "[+-]?[0-9]+([.,][0-9]+)*"
 MONEY_DIGITS = 6  # a day's net is rounded to this, so that 0.1 + 0.2 - 0.3 counts as zero
 
 
@@ -246,7 +245,7 @@ def write_rejected(con: Any, path: Path) -> None:
     """Write the table ``rejected`` as CSV; cells a spreadsheet would run are led by an apostrophe."""
     names = ("customer_id", "order_date", "amount")
     defused = ", ".join(
-        f"if(regexp_matches({name}, '{FORMULA}') and not regexp_full_match({name}, '{NUMBER}'), "
+        f"if(regexp_matches({name}, '{FORMULA}') and not regexp_matches({name}, '{NUMBER}'), "
         f"chr(39) || {name}, {name}) as {name}"
         for name in names
     )

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MARKUP = re.compile(r"[^\w ,.;:%/()'+–—−-]|_|:(?=//)")
-_FORMULA = re.compile(r"^[\s\ufeff]*[=+\-@\t\r|＝＋－＠]")
+FORMULA = "^[\\s\ufeff]*[=+\\-@\\t\\r|＝＋－＠]"  # what a spreadsheet takes for the begin of one
+NUMBER = "^[+-]?[0-9]+([.,][0-9]+)*$"  # no formula, whatever its sign
 BYTE_ORDER_MARK = "\ufeff".encode()
 LONG_TEXT = 40  # columns with longer texts get room
-_NUMBER = re.compile(r"^[+-]?\d+([.,]\d+)*$")
 
 
 def text(value: Any) -> str:
@@ -228,7 +228,7 @@ def defused(value: Any) -> Any:
     A carriage return becomes a blank: CSV readers would take it for the end of the row.
     """
     value = value.replace("\r", " ") if isinstance(value, str) else value
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.match(value.strip()):
+    if isinstance(value, str) and re.match(FORMULA, value) and not re.match(NUMBER, value.strip()):
         return "'" + value
     return value
 

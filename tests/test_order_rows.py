@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from order_reading import GOOD, HEAD, read
 
+from custkit.pages import defused
+
 # --- refunds, repeats, precedence ------------------------------------------------------------------
 
 
@@ -192,6 +194,21 @@ def test_rejected_csv_is_safe_for_a_spreadsheet(file, tmp_path):
     assert list(back["customer_id"]) == ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'+x", "-7"]
     assert list(back["order_date"])[2] == "'@now" and list(back["amount"]) == ["-12.5", "0", "5", "-3"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders.csv", "rejected.csv"]
+
+
+@pytest.mark.parametrize("cell", ["\tx", " =1", "\ufeff=1", "|x", "－1"])
+def test_rejected_csv_is_as_safe_as_the_tables_of_a_report(cell, tmp_path):
+    rows = [
+        ("A", "2024-01-05", 5.0),
+        ("B", "2024-02-05", 5.0),
+        ("A", "2024-03-05", 6.0),
+        (cell, "2024-01-06", 0.0),
+    ]
+    log = read(pd.DataFrame(rows, columns=["customer_id", "order_date", "amount"]))
+    log.write_rejected(tmp_path / "rejected.csv")
+    (found,) = log.rejected["customer_id"]
+    back = pd.read_csv(tmp_path / "rejected.csv", dtype=str, encoding="utf-8-sig")["customer_id"]
+    assert list(back) == [defused(found)] == [f"'{found}"]
 
 
 def test_rejected_csv_keeps_letters_beyond_ascii_in_a_spreadsheet(file, tmp_path):
